@@ -1,0 +1,231 @@
+import type { Attributes } from '../onnx/attributes.js';
+import type { GraphBuilder, Value } from '../onnx/builder.js';
+import type { NodeProto } from '../onnx/proto.js';
+import type { DType, Tensor } from '../tensor/tensor.js';
+
+/** A rule that is missing on purpose, with the reason that users are shown. */
+export interface Refusal {
+  readonly refused: string;
+}
+
+/** Spells that an operator has no rule, and why. */
+export function refused(why: string): Refusal {
+  return { refused: why };
+}
+
+export function isRefusal(rule: unknown): rule is Refusal {
+  return typeof rule === 'object' && rule !== null && 'refused' in rule;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Training: the graph is normalised to opset 18 and all shapes are static.
+
+/** One node of the training graph, as its rules see it. Omitted optional inputs are `undefined`. */
+export interface OpNode {
+  readonly op: string;
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attrs: Attributes;
+  /** What `lower` kept for the gradient. */
+  readonly saved: Readonly<Record<string, Value>>;
+}
+
+/** What a special forward form may ask for and leave behind. */
+export interface LowerContext {
+  /** BatchNormalization with batch statistics (`live`) or with the stored ones. */
+  readonly batchNorm: 'live' | 'frozen';
+  /** Makes `next` the value of the initializer that `current` is, from the next step on (running statistics). */
+  update(current: Value, next: Value): void;
+  /** A uniform random tensor in [0, 1), fresh in every step, a function of (seed, step) alone. */
+  random(shape: readonly number[]): Value;
+}
+
+/** The outputs of a special forward form, and what its gradient needs. */
+export interface Lowered {
+  readonly outputs: readonly Value[];
+  readonly saved?: Readonly<Record<string, Value>>;
+}
+
+/**
+ * The gradient of one node: for each input a thunk that emits it, or `null` where there is none (integer inputs).
+ * `dys` are the gradients of the outputs (`undefined` where none flows; at least one is there). The engine calls only
+ * the thunks that are wanted, sums fan-out and un-broadcasts: a thunk's answer may have the broadcast shape.
+ */
+export type GradRule = (
+  g: GraphBuilder,
+  node: OpNode,
+  dys: readonly (Value | undefined)[],
+) => readonly ((() => Value) | null)[];
+
+// ---------------------------------------------------------------------------------------------------------------
+// Cutting: the user's own graph, in its own opset.
+
+/** A value of the user's graph as channel rules see it; shapes were read from a run. */
+export interface ChannelValue {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /**
+   * The contents, where they follow from constants and shapes alone (initializers, Constant nodes, shape arithmetic).
+   * `stable[i]` is 0 for an element that changes with a free dimension (a batch size read by Shape).
+   */
+  readonly known?: { readonly tensor: Tensor; readonly stable: Uint8Array | 'all' };
+}
+
+/** One axis of one value. */
+export interface AxisRef {
+  readonly value: ChannelValue;
+  readonly axis: number;
+}
+
+/**
+ * Index `j` of axis `to` carries the same channel as index `map[j]` of axis `from` (-1: no channel, a constant zero).
+ * Without `map` the indices are equal.
+ *
+ * `constants`: what becomes of a channel that holds one constant: `same` - it still holds one constant (elementwise,
+ * layout); `zero` - only zero stays (zero padding, sums over sizes that may vary); `never`.
+ */
+export interface Link {
+  readonly from: AxisRef;
+  readonly to: AxisRef;
+  readonly map?: Int32Array;
+  readonly constants: 'same' | 'zero' | 'never';
+}
+
+/** Output channels as weighted sums of input channels: Conv, ConvTranspose, Gemm, MatMul with known weights. */
+export interface Mix {
+  readonly input: AxisRef;
+  readonly output: AxisRef;
+  readonly weight: ChannelValue;
+  /** Axes of the weight that hold input and output channels. */
+  readonly inAxis: number;
+  readonly outAxis: number;
+  /**
+   * Number of groups (1: dense). Per block of rows, input channel `i` of group `j` is index `i` along `inAxis` and the
+   * block `j` of `outAxis` for Conv (`blocked: 'in'`: inAxis holds in/group), and the reverse for ConvTranspose
+   * (`blocked: 'out'`: outAxis holds out/group, inAxis is whole).
+   */
+  readonly groups: number;
+  readonly blocked: 'in' | 'out';
+  /** Factor on the weights (Gemm's alpha). */
+  readonly scale: number;
+  /** True where some output positions see fewer weights (zero padding): constants other than 0 don't stay constant. */
+  readonly border: boolean;
+  /** Bias or other parameter along the output axis, if any. */
+  readonly bias?: { readonly value: ChannelValue; readonly axis: number };
+  /** Adds `delta[o]` to output channel `o` of the cut graph, for good: into the bias, or by a new one. */
+  addBias(cut: CutNode, delta: Float64Array): void;
+}
+
+/** Channels of an axis that cannot be removed, and why, in the model's words. */
+export interface Pin {
+  readonly at: AxisRef;
+  readonly why: string;
+}
+
+/** A removal must keep the same count in every one of `blocks` equal blocks of this axis (grouped convolution). */
+export interface Quota {
+  readonly at: AxisRef;
+  readonly blocks: number;
+}
+
+/** What one node says about the channels of its inputs, outputs and parameters. An axis that is named nowhere is pinned. */
+export interface ChannelRelation {
+  readonly links?: readonly Link[];
+  readonly mixes?: readonly Mix[];
+  readonly pins?: readonly Pin[];
+  readonly quotas?: readonly Quota[];
+  /**
+   * How operands combine along links into one output: `all` - constant where all are (default); `product` - zero where
+   * any operand is zero, and an operand is not needed where another one is zero.
+   */
+  readonly combine?: 'all' | 'product';
+  /** Rewrites attributes and literals that name a channel count, once it is known what is kept. */
+  patch?(cut: CutNode): void;
+}
+
+/** A node of the user's graph while it is cut. */
+export interface CutNode {
+  /** The node itself: may be changed. */
+  readonly node: NodeProto;
+  readonly opset: number;
+  readonly inputs: readonly (ChannelValue | undefined)[];
+  readonly outputs: readonly ChannelValue[];
+  /** Kept indices of an axis, ascending, or undefined when all are kept. */
+  kept(at: AxisRef): Int32Array | undefined;
+  /** The contents of a parameter as they are now (after cuts and folds), or undefined for what is no parameter. */
+  parameter(value: ChannelValue): Tensor | undefined;
+  /** Replaces a parameter's contents (it is cloned first where other nodes read it). */
+  setParameter(value: ChannelValue, tensor: Tensor): void;
+  /** Makes input `index` a new constant (an earlier producer that nothing else reads is dropped later). */
+  setInput(index: number, tensor: Tensor): void;
+  /** Puts a node behind output `index`: readers and the graph output see the new node's value under the old name. */
+  insertAfter(index: number, make: (from: string, to: string) => NodeProto, constants?: readonly { name: string; tensor: Tensor }[]): void;
+}
+
+/** One node of the user's graph, as channel rules see it. */
+export interface ChannelNode {
+  readonly op: string;
+  readonly name: string;
+  readonly opset: number;
+  readonly attrs: Attributes;
+  readonly inputs: readonly (ChannelValue | undefined)[];
+  readonly outputs: readonly ChannelValue[];
+}
+
+export type ChannelRule = (node: ChannelNode) => ChannelRelation;
+
+// ---------------------------------------------------------------------------------------------------------------
+
+/** A node, with inputs to feed, that the contract suite runs: every gradient and channel rule is held to these. */
+export interface Example {
+  readonly title: string;
+  readonly attributes?: Parameters<typeof import('../onnx/make.js').makeNode>[3];
+  /** Input shapes (float32, drawn from a seed), given tensors, or null for an omitted input. */
+  readonly inputs: readonly (readonly number[] | Tensor | null)[];
+  /** Indices of inputs that are parameters (initializers); the others are graph inputs. */
+  readonly parameters?: readonly number[];
+  /** Range of the drawn values (default −1 … 1): keeps kinks and poles away. */
+  readonly range?: readonly [number, number];
+  readonly opset?: number;
+  readonly outputs?: number;
+}
+
+/** An older or other form of a node, rewritten for the training graph. */
+export interface NormaliseContext {
+  /** The opset that the node was written in. */
+  readonly opset: number;
+  /** Known shape of a value in the training graph. */
+  shape(name: string): readonly number[] | undefined;
+  /** Contents of a value that follows from constants and shapes alone. */
+  known(name: string): Tensor | undefined;
+  /** Adds a constant and returns its name. */
+  constant(tensor: Tensor): string;
+  /** @returns a fresh value name. */
+  fresh(hint: string): string;
+}
+
+/** All that is known of one operator. */
+export interface OpSpec {
+  readonly op: string;
+  readonly domain?: string;
+  /** Input and output names as ONNX spells them; `?` marks optional, `...` variadic. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly grad: GradRule | Refusal;
+  readonly channels: ChannelRule | Refusal;
+  /** Multiply–accumulates of one run; absent means none worth counting. */
+  readonly macs?: (node: ChannelNode) => number;
+  /** Which inputs are weights to train where they are constants (default: none). */
+  readonly trains?: readonly number[];
+  /** Rewrites the node into opset-18 form; returns the nodes that replace it, or undefined to keep it as it is. */
+  readonly normalise?: (node: NodeProto, context: NormaliseContext) => NodeProto[] | undefined;
+  /** The forward form in the training graph where it is not the node itself. */
+  readonly lower?: (g: GraphBuilder, node: OpNode, context: LowerContext) => Lowered | undefined;
+  readonly examples: readonly Example[];
+}
+
+export function defineOp(spec: OpSpec): OpSpec {
+  return spec;
+}
