@@ -1,20 +1,19 @@
 import type { OnEvent } from './report/events.js';
+import type { Provider } from './runtime/providers.js';
+import type { LossName } from './train/loss.js';
 
-export const lossNames = ['cross-entropy', 'binary-cross-entropy', 'mse'] as const;
+export const lossNames = ['cross-entropy', 'binary-cross-entropy', 'mean-squared-error'] as const satisfies LossName[];
 export const regularizerNames = ['cges', 'gs', 'es', 'sgl', 'l1', 'l2', 'none'] as const;
 export const groupingNames = ['channel', 'reference'] as const;
 export const augmentNames = ['none', 'flip', 'crop-flip', 'shift'] as const;
 export const layoutNames = ['nchw', 'nhwc', 'nchw-bgr', 'nhwc-bgr'] as const;
 export const optimizerNames = ['sgd', 'adam', 'adamw'] as const;
-export const providerNames = ['auto', 'cpu', 'webgpu', 'cuda', 'tensorrt', 'dml', 'coreml'] as const;
 
-export type LossName = (typeof lossNames)[number];
 export type RegularizerName = (typeof regularizerNames)[number];
 export type GroupingName = (typeof groupingNames)[number];
 export type AugmentName = (typeof augmentNames)[number];
 export type LayoutName = (typeof layoutNames)[number];
 export type OptimizerName = (typeof optimizerNames)[number];
-export type ProviderName = (typeof providerNames)[number];
 
 /** Shapes of inputs whose free axes the data does not bind: one for the only input, or by input name. */
 export type InputShapes = readonly number[] | Readonly<Record<string, readonly number[]>>;
@@ -31,7 +30,7 @@ export interface RunOptions {
   /** Threads of onnxruntime. Default: the number of physical cores that this process may use. */
   readonly threads?: number;
   /** Default `auto`: the fastest one that passes its self-test on this machine. */
-  readonly provider?: ProviderName;
+  readonly provider?: Provider;
   /** Start of every random stream. Same input, seed, provider and thread count: same bytes out. Default 0. */
   readonly seed?: number;
   readonly inputShape?: InputShapes;

@@ -51,7 +51,7 @@ export interface MetricEvent {
   readonly samples: number;
 }
 
-export type MetricName = 'accuracy' | 'cross-entropy' | 'binary-cross-entropy' | 'mse' | 'agreement';
+export type MetricName = 'accuracy' | 'cross-entropy' | 'binary-cross-entropy' | 'mean-squared-error' | 'agreement';
 
 /** Everything that a library call tells its `onEvent`. */
 export type CompressEvent = PhaseEvent | ProgressEvent | ChoiceEvent | WarningEvent | MetricEvent;
