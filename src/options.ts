@@ -1,14 +1,14 @@
 import type { OnEvent } from './report/events.js';
 import type { Provider } from './runtime/providers.js';
-import type { LossName } from './train/loss.js';
 
-export const lossNames = ['cross-entropy', 'binary-cross-entropy', 'mean-squared-error'] as const satisfies LossName[];
+export const lossNames = ['cross-entropy', 'binary-cross-entropy', 'mean-squared-error'] as const;
 export const regularizerNames = ['cges', 'gs', 'es', 'sgl', 'l1', 'l2', 'none'] as const;
 export const groupingNames = ['channel', 'reference'] as const;
 export const augmentNames = ['none', 'flip', 'crop-flip', 'shift'] as const;
 export const layoutNames = ['nchw', 'nhwc', 'nchw-bgr', 'nhwc-bgr'] as const;
 export const optimizerNames = ['sgd', 'adam', 'adamw'] as const;
 
+export type LossName = (typeof lossNames)[number];
 export type RegularizerName = (typeof regularizerNames)[number];
 export type GroupingName = (typeof groupingNames)[number];
 export type AugmentName = (typeof augmentNames)[number];
