@@ -65,6 +65,7 @@ export interface TypeProto extends Message {
   sequenceType?: Message & { elemType?: TypeProto };
   mapType?: Message & { keyType?: number; valueType?: TypeProto };
   optionalType?: Message & { elemType?: TypeProto };
+  opaqueType?: Message & { domain?: string; name?: string };
   denotation?: string;
 }
 
@@ -124,6 +125,8 @@ export interface NodeProto extends Message {
   attribute: AttributeProto[];
   docString?: string;
   metadataProps: StringStringEntryProto[];
+  /** Placement on devices (IR 11): carried along, never read. */
+  deviceConfigurations?: Message[];
 }
 
 export interface GraphProto extends Message {
@@ -154,6 +157,13 @@ export interface FunctionProto extends Message {
   metadataProps: StringStringEntryProto[];
 }
 
+export interface TrainingInfoProto extends Message {
+  initialization?: GraphProto;
+  algorithm?: GraphProto;
+  initializationBinding: StringStringEntryProto[];
+  updateBinding: StringStringEntryProto[];
+}
+
 export interface ModelProto extends Message {
   irVersion?: Int64;
   opsetImport: OperatorSetIdProto[];
@@ -164,6 +174,8 @@ export interface ModelProto extends Message {
   docString?: string;
   graph: GraphProto;
   metadataProps: StringStringEntryProto[];
-  trainingInfo: Message[];
+  trainingInfo: TrainingInfoProto[];
   functions: FunctionProto[];
+  /** Devices to place on (IR 11): carried along, never read. */
+  configuration?: Message[];
 }
