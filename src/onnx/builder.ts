@@ -1,5 +1,6 @@
 import { type DType, dtypeCodes, float32, int64, type Tensor } from '../tensor/tensor.js';
 import type { AttributeValue } from './attributes.js';
+import { type Engine, standardEngine } from './engine.js';
 import { makeNode, makeTensor } from './make.js';
 import type { NodeProto, TensorProto } from './proto.js';
 
@@ -26,6 +27,9 @@ export class GraphBuilder {
   private readonly taken = new Set<string>();
   private readonly shared = new Map<string, Value>();
   private scope = '';
+
+  /** @param engine what will run the graph: rules may choose faster forms by it. */
+  constructor(readonly engine: Engine = standardEngine) {}
 
   /** Runs `emit` with names prefixed by `scope`. */
   within<T>(scope: string, emit: () => T): T {
@@ -70,6 +74,34 @@ export class GraphBuilder {
       ),
     );
     return values;
+  }
+
+  /** Emits a copy of a given node, attributes and all; `undefined` outputs are left out, `null` inputs omitted. */
+  copy(
+    node: NodeProto,
+    inputs: readonly (Value | null)[],
+    outputs: readonly ({ dtype: DType; shape: readonly number[]; name: string } | undefined)[],
+  ): (Value | undefined)[] {
+    if (node.domain) this.domains.add(node.domain);
+    const values = outputs.map((o) => o && { dtype: o.dtype, shape: o.shape, name: this.unique(o.name) });
+    this.nodes.push({
+      ...node,
+      name: values.find((v) => v !== undefined)?.name ?? node.name,
+      input: inputs.map((v) => v?.name ?? ''),
+      output: values.map((v) => v?.name ?? ''),
+    });
+    return values;
+  }
+
+  /** Gives values emitted since node `from` other names; they are taken as they are, so make them `unique` first. */
+  rename(names: ReadonlyMap<string, string>, from = 0): void {
+    const renamed = (name: string): string => names.get(name) ?? name;
+    for (let i = from; i < this.nodes.length; i++) {
+      const node = this.nodes[i];
+      node.input = node.input.map(renamed);
+      node.output = node.output.map(renamed);
+      if (node.name) node.name = renamed(node.name);
+    }
   }
 
   private one(

@@ -1,0 +1,196 @@
+import type { GraphBuilder, Value } from '../onnx/builder.js';
+import type { Engine } from '../onnx/engine.js';
+import { sizeOf } from '../tensor/tensor.js';
+import { extent, spatialPads, tapsOf, type Window } from './window.js';
+
+/*
+ * Gradients of the convolution, in index letters (n batch, g group, m and c channels of a group, o window, k tap):
+ *
+ *   Y[n,g,m,o]    = Σ_{c,k} Xp[n,g,c, o·s + k·d] · W[g,m,c,k]        Xp: the padded input
+ *   dXp[n,g,c,i]  = Σ_{m,o,k: o·s + k·d = i} dY[n,g,m,o] · W[g,m,c,k]
+ *   dW[g,m,c,k]   = Σ_{n,o} dY[n,g,m,o] · Xp[n,g,c, o·s + k·d]
+ *
+ * ConvTranspose is the second line read forwards, so its gradients are the first line and, with X and dY changing
+ * roles, the third. Each line has several decompositions into standard operators; `choose…` picks one.
+ */
+
+/** Sizes of one convolution, which the choice of a decomposition depends on. */
+export interface ConvProblem {
+  readonly batch: number;
+  readonly group: number;
+  /** Channels per group. */
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly window: Window;
+}
+
+/** `flipped`: Conv with the flipped, transposed kernel (stride 1); `transposed`: ConvTranspose. */
+export type InputGradient = 'flipped' | 'transposed';
+
+/** `taps`: one batched MatMul per kernel position; `products`: one product and sum per position (one channel per group). */
+export type WeightGradient = 'taps' | 'products';
+
+export function chooseInputGradient({ window }: ConvProblem, _engine: Engine): InputGradient {
+  return window.strides.every((s) => s === 1) ? 'flipped' : 'transposed';
+}
+
+export function chooseWeightGradient({ inChannels, outChannels }: ConvProblem, _engine: Engine): WeightGradient {
+  return inChannels === 1 && outChannels === 1 ? 'products' : 'taps';
+}
+
+/** Emits the convolution that the first line above states. */
+export function convolve(g: GraphBuilder, x: Value, w: Value, window: Window, group: number): Value {
+  const { kernel, strides, dilations, before, after, output } = window;
+  const inside = before.some((p) => p < 0) || after.some((p) => p < 0);
+  const from = inside ? g.pad(x, spatialPads(before, after)) : x;
+  const pads = inside ? [...before, ...after].map(() => 0) : [...before, ...after];
+  const shape = [x.shape[0], w.shape[0], ...output];
+  return g.emit('Conv', [from, w], [{ dtype: x.dtype, shape }], {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    pads,
+    group,
+  })[0];
+}
+
+/** Emits dX, given dY and W: in the shape that the window was laid over. */
+export function convInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {
+  switch (chooseInputGradient(problemOf(dy, w, window, group), g.engine)) {
+    case 'flipped':
+      return flippedInputGradient(g, dy, w, window, group);
+    case 'transposed':
+      return transposedInputGradient(g, dy, w, window, group);
+  }
+}
+
+/** Emits dW, given dY and X: in the shape [group · outChannels, inChannels, ...kernel]. */
+export function convWeightGradient(
+  g: GraphBuilder,
+  dy: Value,
+  x: Value,
+  weight: { readonly shape: readonly number[] },
+  window: Window,
+  group: number,
+): Value {
+  switch (chooseWeightGradient(problemOf(dy, weight, window, group), g.engine)) {
+    case 'taps':
+      return tapsWeightGradient(g, dy, x, weight.shape, window, group);
+    case 'products':
+      return productsWeightGradient(g, dy, x, weight.shape, window);
+  }
+}
+
+function problemOf(dy: Value, w: { readonly shape: readonly number[] }, window: Window, group: number): ConvProblem {
+  return { batch: dy.shape[0], group, outChannels: w.shape[0] / group, inChannels: w.shape[1], window };
+}
+
+function flippedInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {
+  const { kernel, dilations, before, after, input, output } = window;
+  const reach = kernel.map((k, i) => extent(k, dilations[i]) - 1);
+  const kernelWindow: Window = {
+    ...window,
+    before: reach.map((r, i) => r - before[i]),
+    after: reach.map((r, i) => r - after[i]),
+    input: output,
+    output: input,
+  };
+  return convolve(g, dy, flipKernel(g, swapChannels(g, w, group)), kernelWindow, group);
+}
+
+function transposedInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {
+  const { kernel, strides, dilations, before, after, input } = window;
+  const most = strides.map((s, i) => Math.max(s, dilations[i]));
+  const direct = before.every((p) => p >= 0) && after.every((p, i) => p > -most[i]);
+  const ends = after.map((p) => (direct ? Math.max(0, p) : 0));
+  const outside = after.map((p) => (direct ? Math.max(0, -p) : 0));
+  const starts = before.map((p) => (direct ? p : 0));
+  const sizes = direct ? input : input.map((d, i) => d + before[i] + after[i]);
+  const shape = [dy.shape[0], w.shape[1] * group, ...sizes];
+  const full = g.emit('ConvTranspose', [dy, w], [{ dtype: dy.dtype, shape }], {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    pads: [...starts, ...ends],
+    group,
+    ...(outside.some((p) => p > 0) && { output_padding: outside }),
+  })[0];
+  if (direct) return full;
+  const [lead, tail] = [before.map((p) => -p), after.map((p) => -p)];
+  return g.pad(full, spatialPads(lead, tail));
+}
+
+/** [group·M, C, …] → [group·C, M, …]. */
+function swapChannels(g: GraphBuilder, w: Value, group: number): Value {
+  const [out, c, ...kernel] = w.shape;
+  const m = out / group;
+  const spatial = kernel.map((_, i) => i);
+  if (group === 1) return g.transpose(w, [1, 0, ...spatial.map((i) => i + 2)]);
+  if (m === 1 && c === 1) return w;
+  const grouped = g.reshape(w, [group, m, c, ...kernel]);
+  const swapped = g.transpose(grouped, [0, 2, 1, ...spatial.map((i) => i + 3)]);
+  return g.reshape(swapped, [group * c, m, ...kernel]);
+}
+
+function flipKernel(g: GraphBuilder, w: Value): Value {
+  const axes = w.shape.flatMap((d, i) => (i >= 2 && d > 1 ? [i] : []));
+  if (axes.length === 0) return w;
+  const all = (x: number): Value => g.ints(axes.map(() => x));
+  const beforeFirst = -(2 ** 31); // a negative step ends before index 0
+  return g.emit(
+    'Slice',
+    [w, all(-1), all(beforeFirst), g.ints(axes), all(-1)],
+    [{ dtype: w.dtype, shape: w.shape }],
+  )[0];
+}
+
+/** Channels last, so that the slice of a tap is the right operand of a matrix product as it is. */
+function tapsWeightGradient(
+  g: GraphBuilder,
+  dy: Value,
+  x: Value,
+  weight: readonly number[],
+  window: Window,
+  group: number,
+): Value {
+  const [out, c, ...kernel] = weight;
+  const [n, m, windows] = [x.shape[0], out / group, sizeOf(window.output)];
+  const lead = group === 1 ? [n] : [n, group];
+  const padded = g.pad(x, spatialPads(window.before, window.after));
+  const sizes = padded.shape.slice(2);
+  const grouped = g.reshape(padded, [...lead, c, ...sizes]);
+  const spatial = sizes.map((_, i) => lead.length + 1 + i);
+  const last = g.transpose(grouped, [...lead.map((_, i) => i), ...spatial, lead.length]);
+  const rows = g.reshape(dy, [...lead, m, windows]);
+
+  const perTap = tapsOf(window).map((tap) => {
+    const seen = sliceTap(g, last, window, tap, lead.length);
+    const product = g.matMul(rows, g.reshape(seen, [...lead, windows, c]));
+    return g.reshape(g.reduceSum(product, [0]), [1, out, c]);
+  });
+  return g.reshape(g.transpose(g.concat(perTap, 0), [1, 2, 0]), [out, c, ...kernel]);
+}
+
+/** One channel in and out per group: no matrix to multiply, only sums of products. */
+function productsWeightGradient(
+  g: GraphBuilder,
+  dy: Value,
+  x: Value,
+  weight: readonly number[],
+  window: Window,
+): Value {
+  const padded = g.pad(x, spatialPads(window.before, window.after));
+  const axes = [0, ...window.kernel.map((_, i) => i + 2)];
+  const perTap = tapsOf(window).map((tap) => {
+    const sum = g.reduceSum(g.mul(dy, sliceTap(g, padded, window, tap, 2)), axes);
+    return g.reshape(sum, [weight[0], 1]);
+  });
+  return g.reshape(g.concat(perTap, 1), weight);
+}
+
+/** What all windows see at one kernel position: a strided slice of the padded input. */
+export function sliceTap(g: GraphBuilder, padded: Value, window: Window, tap: readonly number[], axis: number): Value {
+  const axes = tap.map((_, i) => axis + i);
+  const ends = tap.map((t, i) => t + (window.output[i] - 1) * window.strides[i] + 1);
+  return g.slice(padded, axes, tap, ends, window.strides);
+}

@@ -1,0 +1,80 @@
+import type { Attributes } from '../onnx/attributes.js';
+
+/** How a kernel slides over the spatial axes of a tensor: what Conv, ConvTranspose and the pools share. */
+export interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly before: readonly number[];
+  /**
+   * How far the last window reaches beyond the input, which need not be the padding that was declared: negative where
+   * the stride leaves trailing elements unread, larger where `ceil_mode` adds a window.
+   */
+  readonly after: readonly number[];
+  readonly input: readonly number[];
+  readonly output: readonly number[];
+}
+
+/**
+ * @param input sizes of the axes that windows are laid over
+ * @param output number of windows along each (for ConvTranspose the two change roles)
+ */
+export function windowOf(
+  attrs: Attributes,
+  kernel: readonly number[],
+  input: readonly number[],
+  output: readonly number[],
+): Window {
+  const rank = kernel.length;
+  const strides = attrs.ints('strides') ?? new Array<number>(rank).fill(1);
+  const dilations = attrs.ints('dilations') ?? new Array<number>(rank).fill(1);
+  const reach = kernel.map((k, i) => (output[i] - 1) * strides[i] + extent(k, dilations[i]));
+  const before = padsBefore(
+    attrs,
+    reach.map((r, i) => Math.max(0, r - input[i])),
+  );
+  return { kernel, strides, dilations, before, after: reach.map((r, i) => r - input[i] - before[i]), input, output };
+}
+
+/** @returns the padding before each axis, given the total that `auto_pad` has to make up for. */
+function padsBefore(attrs: Attributes, needed: readonly number[]): number[] {
+  switch (attrs.string('auto_pad', 'NOTSET')) {
+    case 'SAME_UPPER':
+      return needed.map((n) => Math.floor(n / 2));
+    case 'SAME_LOWER':
+      return needed.map((n) => Math.ceil(n / 2));
+    case 'VALID':
+      return needed.map(() => 0);
+    default:
+      return attrs.ints('pads')?.slice(0, needed.length) ?? needed.map(() => 0);
+  }
+}
+
+/** @returns how many input elements a dilated kernel spans. */
+export function extent(kernel: number, dilation: number): number {
+  return (kernel - 1) * dilation + 1;
+}
+
+/** @returns the input sizes with the padding that windows really reach. */
+export function paddedSizes({ input, before, after }: Window): number[] {
+  return input.map((d, i) => d + before[i] + after[i]);
+}
+
+/** @returns `pads` of a rank N+2 tensor whose spatial axes get (or lose) what the windows reach beyond the input. */
+export function spatialPads(before: readonly number[], after: readonly number[]): number[] {
+  return [0, 0, ...before, 0, 0, ...after];
+}
+
+/** @returns true where some windows reach beyond the input. */
+export function reachesPadding({ before, after }: Window): boolean {
+  return before.some((p) => p > 0) || after.some((p) => p > 0);
+}
+
+/** @returns every position of a kernel in row-major order, as offsets into the padded input. */
+export function tapsOf({ kernel, dilations }: Window): number[][] {
+  let taps: number[][] = [[]];
+  kernel.forEach((k, axis) => {
+    taps = taps.flatMap((tap) => Array.from({ length: k }, (_, i) => [...tap, i * dilations[axis]]));
+  });
+  return taps;
+}
