@@ -24,12 +24,31 @@ export class GraphBuilder {
   readonly nodes: NodeProto[] = [];
   readonly initializers: TensorProto[] = [];
   readonly domains = new Set<string>();
-  private readonly taken = new Set<string>();
+  private readonly taken: Set<string>;
   private readonly shared = new Map<string, Value>();
   private scope = '';
 
-  /** @param engine what will run the graph: rules may choose faster forms by it. */
-  constructor(readonly engine: Engine = standardEngine) {}
+  /**
+   * @param engine what will run the graph: rules may choose faster forms by it
+   * @param outer the builder of the enclosing graph when this one emits a subgraph: names stay distinct from its
+   */
+  constructor(
+    readonly engine: Engine = standardEngine,
+    outer?: GraphBuilder,
+  ) {
+    this.taken = outer ? outer.taken : new Set();
+  }
+
+  /** Claims the name of a value that comes from outside (an input of the graph). */
+  reserve(name: string): void {
+    if (this.taken.has(name)) throw new Error(`two values are called ${name}`);
+    this.taken.add(name);
+  }
+
+  /** Adds a constant under a name that was reserved. */
+  define(name: string, tensor: Tensor): void {
+    this.initializers.push(makeTensor(name, tensor));
+  }
 
   /** Runs `emit` with names prefixed by `scope`. */
   within<T>(scope: string, emit: () => T): T {

@@ -1,0 +1,80 @@
+import type { GraphBuilder, Value } from '../onnx/builder.js';
+import type { LossName } from '../options.js';
+
+
+/** A loss emitted into a step graph. */
+export interface EmittedLoss {
+  /** Scalar: mean over the batch. */
+  readonly loss: Value;
+  /** ∂loss/∂output, shape of the output. */
+  readonly seed: Value;
+  /** Scalar: number of right predictions in the batch, where that means something. */
+  readonly correct?: Value;
+}
+
+/** What the targets of a loss look like for an output of the given shape (batch included). */
+export function targetOf(loss: LossName, output: readonly number[]): { dtype: 'int64' | 'float32'; shape: number[] } {
+  if (loss !== 'cross-entropy') return { dtype: 'float32', shape: [...output] };
+  return { dtype: 'int64', shape: output.filter((_, axis) => axis !== classAxis(output)) };
+}
+
+/** Classes stand on axis 1, whatever follows (segmentation: [N, C, H, W]). */
+function classAxis(output: readonly number[]): number {
+  return output.length === 1 ? 0 : 1;
+}
+
+/** Emits a loss and its gradient with respect to the model's output (logits, for the two entropies). */
+export function emitLoss(g: GraphBuilder, name: LossName, output: Value, target: Value): EmittedLoss {
+  return g.within('loss', () => {
+    if (name === 'cross-entropy') return crossEntropy(g, output, target);
+    if (name === 'binary-cross-entropy') return binaryCrossEntropy(g, output, target);
+    return meanSquaredError(g, output, target);
+  });
+}
+
+/** mean of logsumexp(x) − x[target]; ∂/∂x = (softmax(x) − onehot)/rows. */
+function crossEntropy(g: GraphBuilder, x: Value, target: Value): EmittedLoss {
+  const axis = classAxis(x.shape);
+  const classes = x.shape[axis];
+  const rows = x.shape.reduce((n, d, i) => (i === axis ? n : n * d), 1);
+  const index = x.shape.map((d, i) => (i === axis ? d : 1));
+  const range = g.constant({ dtype: 'int64', dims: index, data: BigInt64Array.from({ length: classes }, (_, i) => BigInt(i)) }, 'classes');
+  const hit = g.equal(g.unsqueeze(target, [axis]), range);
+  const onehot = g.cast(hit, 'float32');
+  const top = g.reduceMax(x, [axis], true);
+  const shifted = g.sub(x, top);
+  const e = g.exp(shifted);
+  const total = g.reduceSum(e, [axis], true);
+  const softmax = g.div(e, total);
+  const picked = g.reduceSum(g.mul(shifted, onehot), [axis], true);
+  const all = x.shape.map((_, i) => i);
+  const loss = g.mul(g.reduceSum(g.sub(g.log(total), picked), all), 1 / rows);
+  const seed = g.mul(g.sub(softmax, onehot), 1 / rows);
+  // A row is right where its target's logit reaches the maximum.
+  const correct = g.reduceSum(g.cast(g.greaterOrEqual(picked, 0), 'float32'), all);
+  return { loss, seed, correct };
+}
+
+/** mean of max(x,0) − x·t + log(1 + exp(−|x|)); ∂/∂x = (σ(x) − t)/n. */
+function binaryCrossEntropy(g: GraphBuilder, x: Value, target: Value): EmittedLoss {
+  const n = x.shape.reduce((a, b) => a * b, 1);
+  const all = x.shape.map((_, i) => i);
+  const tail = g.log(g.add(g.exp(g.neg(g.abs(x))), 1));
+  const each = g.add(g.sub(g.relu(x), g.mul(x, target)), tail);
+  const right = g.equal(g.cast(g.greater(x, 0), 'float32'), g.cast(g.greater(target, 0.5), 'float32'));
+  return {
+    loss: g.mul(g.reduceSum(each, all), 1 / n),
+    seed: g.mul(g.sub(g.sigmoid(x), target), 1 / n),
+    correct: g.mul(g.reduceSum(g.cast(right, 'float32'), all), x.shape[0] / n),
+  };
+}
+
+/** mean of (x − t)²; ∂/∂x = 2(x − t)/n. */
+function meanSquaredError(g: GraphBuilder, x: Value, target: Value): EmittedLoss {
+  const n = x.shape.reduce((a, b) => a * b, 1);
+  const difference = g.sub(x, target);
+  return {
+    loss: g.mul(g.reduceSumSquare(difference, x.shape.map((_, i) => i)), 1 / n),
+    seed: g.mul(difference, 2 / n),
+  };
+}

@@ -1,0 +1,286 @@
+import { gradients } from '../autodiff/backward.js';
+import { emitForward } from '../autodiff/forward.js';
+import { GraphBuilder, type Value } from '../onnx/builder.js';
+import { makeGraph, makeValueInfo } from '../onnx/make.js';
+import { specOf } from '../ops/index.js';
+import type { LossName } from '../options.js';
+import type { TrainingGraph } from '../shape/training-graph.js';
+import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
+import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
+import { emitLoss, targetOf } from './loss.js';
+import { emitUpdate, type OptimizerOptions, slotsOf } from './optimizer.js';
+import { emitProximal, type ProximalOptions, type Stepped, toAxis, type UnitFamily } from './proximal.js';
+
+export interface StepOptions {
+  readonly loss: LossName;
+  /** Which of the training graph's outputs is compared with the targets. */
+  readonly output: number;
+  readonly optimizer: OptimizerOptions;
+  readonly proximal?: ProximalOptions;
+  readonly batchNorm: 'live' | 'frozen';
+  /** A step sums the gradients of this many batches of the training graph's size (default 1). */
+  readonly microBatches?: number;
+  /** Limit of the global ℓ₂ norm of the gradient; absent: none. */
+  readonly clipNorm?: number;
+}
+
+/** Feeds of a step besides the model's inputs, which go by their own names. */
+export const feedNames = {
+  target: 'target',
+  rate: 'rate',
+  lambda: 'lambda',
+  correction1: 'correction1',
+  correction2: 'correction2',
+  phase: 'phase',
+} as const;
+
+/**
+ * Compiles one training step: forward, loss, backward, optimizer and proximal update, as a graph of standard operators.
+ * In: the training graph. Out: a step that any engine can run. It does not choose rates or strengths: those are fed.
+ */
+export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph {
+  const g = new GraphBuilder();
+  const micro = options.microBatches ?? 1;
+  const output = graph.outputs[options.output];
+  const target = targetOf(options.loss, output.shape);
+  const given = (name: string, dtype: 'float32' | 'int64' | string, shape: readonly number[]): Value => {
+    g.reserve(name);
+    return { name, dtype: dtype as Value['dtype'], shape };
+  };
+  const lead = micro > 1 ? [micro] : [];
+
+  const feeds: FeedSlot[] = graph.inputs.map((i) => ({ name: i.name, dtype: i.dtype, shape: [...lead, ...i.shape] }));
+  feeds.push({ name: feedNames.target, dtype: target.dtype, shape: [...lead, ...target.shape] });
+  feeds.push({ name: feedNames.rate, dtype: 'float32', shape: [] });
+  if (options.proximal) feeds.push({ name: feedNames.lambda, dtype: 'float32', shape: [] });
+  if (options.optimizer.name !== 'sgd') {
+    feeds.push({ name: feedNames.correction1, dtype: 'float32', shape: [] });
+    feeds.push({ name: feedNames.correction2, dtype: 'float32', shape: [] });
+  }
+  const fed = new Map(feeds.map((f) => [f.name, given(f.name, f.dtype, f.shape)]));
+  const parameters = new Map([...graph.parameters].map(([name, t]) => [name, given(name, 'float32', t.dims)]));
+  const statistics = new Map(
+    options.batchNorm === 'live'
+      ? [...graph.state].map((name) => [name, given(name, 'float32', graph.constants.get(name)!.dims)])
+      : [],
+  );
+
+  let usesPhase = false;
+  const phase = () => {
+    if (!usesPhase) feeds.push({ name: feedNames.phase, dtype: 'float32', shape: lead });
+    if (!usesPhase) fed.set(feedNames.phase, given(feedNames.phase, 'float32', lead));
+    usesPhase = true;
+    return fed.get(feedNames.phase)!;
+  };
+  const pass =
+    micro > 1
+      ? emitMicroBatches(g, graph, options, micro, fed, parameters, statistics, phase)
+      : emitPass(g, graph, options, fed, parameters, statistics, phase);
+
+  const families = options.proximal?.grouping === 'channel' ? options.proximal.families : [];
+  const slotNames = slotsOf(options.optimizer);
+  const masks = slotNames.length > 0 ? liveMasks(g, families, parameters, given) : { alive: new Map(), byParameter: new Map() };
+
+  const gradientScale = options.clipNorm === undefined ? undefined : emitClip(g, pass.gradients, options.clipNorm);
+  const stepped = new Map<string, Stepped>();
+  const state: StateSlot[] = [];
+  const initialZeros: StateSlot[] = [];
+  for (const [name, parameter] of parameters) {
+    const gradient = pass.gradients.get(name);
+    if (!gradient) continue;
+    g.within(name, () => {
+      const slots = slotNames.map((slot) => given(`${name}/${slot}`, 'float32', parameter.shape));
+      const updated = emitUpdate(g, options.optimizer, parameter, gradient, slots, {
+        rate: fed.get(feedNames.rate)!,
+        correction1: fed.get(feedNames.correction1),
+        correction2: fed.get(feedNames.correction2),
+        alive: masks.byParameter.get(name),
+        gradientScale,
+        decays: parameter.shape.length > 1,
+      });
+      stepped.set(name, { value: updated.parameter, stepSize: updated.stepSize });
+      slots.forEach((slot, i) => {
+        initialZeros.push({ name: slot.name, next: updated.slots[i].name, dtype: 'float32', shape: slot.shape });
+      });
+    });
+  }
+  const metrics = [{ name: 'loss', value: pass.loss.name }];
+  if (pass.correct) metrics.push({ name: 'correct', value: pass.correct.name });
+
+  let next = new Map([...stepped].map(([name, s]) => [name, s.value]));
+  if (options.proximal) {
+    const result = emitProximal(g, options.proximal, fed.get(feedNames.lambda)!, stepped);
+    next = result.parameters;
+    const counts = [...result.alive.values()].map((a) => g.reduceSum(a, [0]));
+    if (counts.length > 0) metrics.push({ name: 'alive', value: counts.reduce((a, b) => g.add(a, b)).name });
+    for (const [family, mask] of masks.alive) {
+      const after = result.alive.get(family);
+      if (after) initialZeros.push({ name: mask.name, next: after.name, dtype: 'float32', shape: mask.shape });
+    }
+  }
+  for (const [name, value] of next) state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
+  for (const [name, value] of pass.statistics) state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
+  state.push(...initialZeros);
+  // Parameters that no gradient reaches stay what they are.
+  for (const [name, value] of [...parameters, ...statistics]) {
+    const known = state.some((s) => s.name === name);
+    if (!known) g.define(value.name, (graph.parameters.get(name) ?? graph.constants.get(name))!);
+  }
+  return { graph: g, state, feeds, metrics };
+}
+
+/** @returns the state before the first step: weights and statistics of the graph, zero slots, all units alive. */
+export function initialState(graph: TrainingGraph, step: StepGraph): Map<string, Tensor> {
+  return new Map(
+    step.state.map((s) => {
+      const known = graph.parameters.get(s.name) ?? graph.constants.get(s.name);
+      if (known) return [s.name, known];
+      const data = new Float32Array(sizeOf(s.shape));
+      if (s.name.startsWith(ALIVE)) data.fill(1);
+      return [s.name, float32(s.shape, data)];
+    }),
+  );
+}
+
+const ALIVE = 'alive/';
+
+/** What a pass over the model gives: loss, gradients, and the running statistics as they come out. */
+interface Pass {
+  readonly loss: Value;
+  readonly correct?: Value;
+  readonly gradients: Map<string, Value>;
+  readonly statistics: Map<string, Value>;
+}
+
+function emitPass(
+  g: GraphBuilder,
+  graph: TrainingGraph,
+  options: StepOptions,
+  fed: ReadonlyMap<string, Value>,
+  parameters: ReadonlyMap<string, Value>,
+  statistics: ReadonlyMap<string, Value>,
+  phase: () => Value,
+): Pass {
+  const next = new Map(statistics);
+  const owner = new Map([...statistics].map(([name, value]) => [value.name, name]));
+  let draws = 0;
+  const forward = emitForward(g, graph, new Map([...fed, ...parameters, ...statistics]), {
+    batchNorm: options.batchNorm,
+    update(current, value) {
+      const name = owner.get(current.name);
+      if (name === undefined) throw new Error(`${current.name} is no state of the model`);
+      next.set(name, value);
+    },
+    random: (shape) => uniform(g, phase(), shape, ++draws),
+  }, specOf);
+  const output = forward.values.get(graph.outputs[options.output].name)!;
+  const loss = emitLoss(g, options.loss, output, fed.get(feedNames.target)!);
+  const found = gradients(g, forward, new Map([[graph.outputs[options.output].name, loss.seed]]), [...parameters.keys()]);
+  return { loss: loss.loss, correct: loss.correct, gradients: found, statistics: next };
+}
+
+/**
+ * Sums the gradients of several batches: an inner Loop whose carried values are the sums, so that the graph does not
+ * grow with their number. Losses and gradients are means over all of them.
+ */
+function emitMicroBatches(
+  g: GraphBuilder,
+  graph: TrainingGraph,
+  options: StepOptions,
+  micro: number,
+  fed: ReadonlyMap<string, Value>,
+  parameters: ReadonlyMap<string, Value>,
+  statistics: ReadonlyMap<string, Value>,
+  phase: () => Value,
+): Pass {
+  const inner = new GraphBuilder(g.engine, g);
+  const perBatch = new Set([...graph.inputs.map((i) => i.name), feedNames.target, feedNames.phase]);
+  const iteration: Value = { name: inner.unique('micro/iteration'), dtype: 'int64', shape: [] };
+  const go = inner.unique('micro/go');
+  const picked = new Map<string, Value>();
+  const pick = (name: string, whole: Value): Value => {
+    const [value] = inner.emit('Gather', [whole, iteration], [{ dtype: whole.dtype, shape: whole.shape.slice(1), name: `micro/${name}` }], { axis: 0 });
+    picked.set(name, value);
+    return value;
+  };
+  for (const [name, value] of fed) if (perBatch.has(name)) pick(name, value);
+  const carried = new Map([...statistics].map(([name, v]) => [name, { ...v, name: inner.unique(`micro/${name}`) }]));
+  const pass = emitPass(inner, graph, options, picked, parameters, carried, () => picked.get(feedNames.phase) ?? pick(feedNames.phase, phase()));
+  const sums = [...pass.gradients].map(([name, value]) => {
+    const before: Value = { ...value, name: inner.unique(`micro/${name}/sum`) };
+    return { name, before, after: inner.add(before, value) };
+  });
+  const goOn = inner.emit('Identity', [{ name: go, dtype: 'bool', shape: [] }], [{ dtype: 'bool', shape: [] }])[0];
+  const scalars = [pass.loss, ...(pass.correct ? [pass.correct] : [])];
+  const info = (v: Value) => makeValueInfo(v.name, v.dtype, v.shape);
+  const body = makeGraph({
+    name: 'micro',
+    node: inner.nodes,
+    initializer: inner.initializers,
+    input: [info(iteration), makeValueInfo(go, 'bool', []), ...sums.map((s) => info(s.before)), ...[...carried.values()].map(info)],
+    output: [info(goOn), ...sums.map((s) => info(s.after)), ...[...carried.keys()].map((name) => info(pass.statistics.get(name)!)), ...scalars.map(info)],
+  });
+  for (const domain of inner.domains) g.domains.add(domain);
+  const zeros = sums.map((s) => g.expand(g.scalar(0), s.before.shape));
+  const outputs = g.emit(
+    'Loop',
+    [g.scalar(micro, 'int64'), null, ...zeros, ...statistics.values()],
+    [
+      ...sums.map((s) => ({ dtype: 'float32' as const, shape: s.before.shape })),
+      ...[...statistics.values()].map((v) => ({ dtype: 'float32' as const, shape: v.shape })),
+      ...scalars.map(() => ({ dtype: 'float32' as const, shape: [micro] })),
+    ],
+    { body: { graph: body } },
+  );
+  const at = sums.length + statistics.size;
+  return {
+    loss: g.reduceMean(outputs[at], [0]),
+    correct: pass.correct && g.reduceSum(outputs[at + 1], [0]),
+    gradients: new Map(sums.map((s, i) => [s.name, g.mul(outputs[i], 1 / micro)])),
+    statistics: new Map([...statistics.keys()].map((name, i) => [name, outputs[sums.length + i]])),
+  };
+}
+
+/** Masks of living units as they were after the last step, spread to the parameters that they hold. */
+function liveMasks(
+  g: GraphBuilder,
+  families: readonly UnitFamily[],
+  parameters: ReadonlyMap<string, Value>,
+  given: (name: string, dtype: string, shape: readonly number[]) => Value,
+): { alive: Map<string, Value>; byParameter: Map<string, Value> } {
+  const alive = new Map<string, Value>();
+  const byParameter = new Map<string, Value>();
+  for (const family of families) {
+    const parts = family.parts.filter((p) => parameters.has(p.parameter));
+    if (parts.length === 0) continue;
+    const mask = given(`${ALIVE}${family.name}`, 'float32', [family.count]);
+    alive.set(family.name, mask);
+    for (const part of parts) {
+      const spread = toAxis(g, mask, part, parameters.get(part.parameter)!.shape);
+      const other = byParameter.get(part.parameter);
+      byParameter.set(part.parameter, other ? g.mul(other, spread) : spread);
+    }
+  }
+  return { alive, byParameter };
+}
+
+/** Factor that brings the global norm of the gradient down to `limit`; 1 where it is below. */
+function emitClip(g: GraphBuilder, found: ReadonlyMap<string, Value>, limit: number): Value {
+  return g.within('clip', () => {
+    const squares = [...found.values()].map((v) => g.reduceSumSquare(v, v.shape.map((_, i) => i)));
+    const norm = g.sqrt(squares.reduce((a, b) => g.add(a, b)));
+    return g.min(g.div(g.scalar(limit), g.max(norm, 1e-12)), 1);
+  });
+}
+
+/**
+ * Uniform numbers in [0, 1) as a function of the fed phase: fract(43758.5453·sin(12.9898·i + phase)). An operator with
+ * a seed would start over in every session.
+ */
+function uniform(g: GraphBuilder, phase: Value, shape: readonly number[], draw: number): Value {
+  const n = sizeOf(shape);
+  const index = Float32Array.from({ length: n }, (_, i) => ((i + 1) * 12.9898 + draw * 4.1414) % (2 * Math.PI));
+  const wave = g.mul(g.unary('Sin', g.add(g.constant(float32(shape, index), 'draws'), phase)), 43758.5453);
+  return g.sub(wave, g.unary('Floor', wave));
+}
+
