@@ -81,7 +81,9 @@ export interface AxisRef {
 
 /**
  * Index `j` of axis `to` carries the same channel as index `map[j]` of axis `from` (-1: no channel, a constant zero).
- * Without `map` the indices are equal.
+ * Without `map` the indices are equal. Where several links lead to one axis (Concat), an index belongs to those whose map
+ * is not -1. `from` is an output and `to` an input where one output channel stands for several of the input (Reshape that
+ * splits an axis): then the output channel holds a constant where all of them hold the same one.
  *
  * `constants`: what becomes of a channel that holds one constant: `same` - it still holds one constant (elementwise,
  * layout); `zero` - only zero stays (zero padding, sums over sizes that may vary); `never`.
@@ -136,6 +138,13 @@ export interface ChannelRelation {
   readonly mixes?: readonly Mix[];
   readonly pins?: readonly Pin[];
   readonly quotas?: readonly Quota[];
+  /** Axes of which this node reads the number of channels only, never what they hold: `patch` makes that number good. */
+  readonly free?: readonly AxisRef[];
+  /**
+   * Parameters that multiply a whole channel before a shift (the scale of a norm): where one is zero, the output channel
+   * holds a constant and the other operands are not needed. `from` is the parameter; it has its ordinary link as well.
+   */
+  readonly gains?: readonly Pick<Link, 'from' | 'to'>[];
   /**
    * How operands combine along links into one output: `all` - constant where all are (default); `product` - zero where
    * any operand is zero, and an operand is not needed where another one is zero.
@@ -161,7 +170,11 @@ export interface CutNode {
   /** Makes input `index` a new constant (an earlier producer that nothing else reads is dropped later). */
   setInput(index: number, tensor: Tensor): void;
   /** Puts a node behind output `index`: readers and the graph output see the new node's value under the old name. */
-  insertAfter(index: number, make: (from: string, to: string) => NodeProto, constants?: readonly { name: string; tensor: Tensor }[]): void;
+  insertAfter(
+    index: number,
+    make: (from: string, to: string) => NodeProto,
+    constants?: readonly { name: string; tensor: Tensor }[],
+  ): void;
 }
 
 /** One node of the user's graph, as channel rules see it. */
@@ -210,6 +223,8 @@ export interface NormaliseContext {
 export interface OpSpec {
   readonly op: string;
   readonly domain?: string;
+  /** The first opset that has the operator, where that is later than 7. */
+  readonly since?: number;
   /** Input and output names as ONNX spells them; `?` marks optional, `...` variadic. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];

@@ -1,0 +1,43 @@
+import type { Example } from './spec.js';
+
+/** @returns the ways in which two operands can broadcast, for every operator that allows it. */
+export function broadcastExamples(range?: readonly [number, number]): Example[] {
+  const drawn = range ? { range } : {};
+  return [
+    {
+      title: 'equal shapes',
+      inputs: [
+        [2, 3, 4],
+        [2, 3, 4],
+      ],
+      ...drawn,
+    },
+    {
+      title: 'a value per channel, NCHW',
+      inputs: [
+        [2, 3, 2, 2],
+        [3, 1, 1],
+      ],
+      parameters: [1],
+      ...drawn,
+    },
+    { title: 'a value per feature', inputs: [[4], [2, 3, 4]], parameters: [0], ...drawn },
+    {
+      title: 'a gate per sample and channel',
+      inputs: [
+        [2, 3, 2, 2],
+        [2, 3, 1, 1],
+      ],
+      ...drawn,
+    },
+    {
+      title: 'both operands broadcast',
+      inputs: [
+        [3, 1],
+        [1, 4],
+      ],
+      ...drawn,
+    },
+    { title: 'a scalar', inputs: [[2, 3], []], parameters: [1], ...drawn },
+  ];
+}

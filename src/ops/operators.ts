@@ -1,0 +1,20 @@
+// One line per operator, sorted; the registry in index.ts is made from this list.
+export { Add } from './Add.js';
+export { Cast } from './Cast.js';
+export { Clip } from './Clip.js';
+export { Concat } from './Concat.js';
+export { Constant } from './Constant.js';
+export { Div } from './Div.js';
+export { Dropout } from './Dropout.js';
+export { Flatten } from './Flatten.js';
+export { Identity } from './Identity.js';
+export { Mul } from './Mul.js';
+export { Relu } from './Relu.js';
+export { Reshape } from './Reshape.js';
+export { Sigmoid } from './Sigmoid.js';
+export { Softmax } from './Softmax.js';
+export { Squeeze } from './Squeeze.js';
+export { Sub } from './Sub.js';
+export { Tanh } from './Tanh.js';
+export { Transpose } from './Transpose.js';
+export { Unsqueeze } from './Unsqueeze.js';
