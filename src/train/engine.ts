@@ -20,8 +20,12 @@ export interface FeedSlot {
 }
 
 /** One training step: forward, loss, backward, optimizer, proximal step. Every engine runs this and nothing else. */
-export interface StepGraph {
+export interface StepGraph extends StepPorts {
   readonly graph: GraphBuilder;
+}
+
+/** What goes into a step and what comes out. */
+export interface StepPorts {
   readonly state: readonly StateSlot[];
   readonly feeds: readonly FeedSlot[];
   /** Scalar float32 values to report for every step. */
@@ -44,12 +48,12 @@ export interface TrainingRun {
 }
 
 /** How steps are executed on one kind of provider. */
-export interface Engine {
+export interface TrainingEngine {
   load(step: StepGraph, state: ReadonlyMap<string, Tensor>): Promise<TrainingRun>;
 }
 
 /** Number of steps that the feeds hold. */
-export function stepsOf(step: StepGraph, feeds: Readonly<Record<string, Tensor>>): number {
+export function stepsOf(step: StepPorts, feeds: Readonly<Record<string, Tensor>>): number {
   let steps: number | undefined;
   for (const slot of step.feeds) {
     const feed = feeds[slot.name];

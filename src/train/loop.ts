@@ -1,9 +1,11 @@
 import { makeGraph, makeModel, makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { ModelProto } from '../onnx/proto.js';
 import { TRAINING_OPSET } from '../onnx/builder.js';
+import { encodeModel } from '../onnx/write.js';
 import { openSession } from '../runtime/session.js';
 import { bool, int64, type Tensor } from '../tensor/tensor.js';
-import { type Engine, type StepGraph, stepsOf, type TrainingRun } from './engine.js';
+import { openInBackground } from './background.js';
+import { type StepGraph, type StepPorts, stepsOf, type TrainingEngine, type TrainingRun } from './engine.js';
 
 /**
  * Wraps a step into one ONNX `Loop` whose carried values are the state: K batches are trained by one run, and nothing
@@ -58,33 +60,49 @@ export function loopModel(step: StepGraph): ModelProto {
   return makeModel(outer, TRAINING_OPSET, [...graph.domains]);
 }
 
-/** The engine for providers that run `Loop` where the state lives: cpu, cuda. */
-export function loopEngine(options: { provider: 'cpu' | 'cuda'; threads: number }): Engine {
+export interface LoopOptions {
+  readonly provider: 'cpu' | 'cuda';
+  readonly threads: number;
+}
+
+/** A compiled step as plain data, which can be handed to another thread. */
+export interface CompiledStep extends StepPorts {
+  /** The Loop model, encoded. */
+  readonly bytes: Uint8Array;
+}
+
+export function compileLoop(step: StepGraph): CompiledStep {
+  const { state, feeds, metrics } = step;
+  return { bytes: encodeModel(loopModel(step)), state, feeds, metrics };
+}
+
+/** Runs a compiled Loop in this thread; the state is kept between runs. For providers that run `Loop` where the state lives. */
+export async function openLoop(
+  step: CompiledStep,
+  initial: ReadonlyMap<string, Tensor>,
+  options: LoopOptions,
+): Promise<TrainingRun> {
+  const session = await openSession(step.bytes, { provider: options.provider, threads: { intraOp: options.threads } });
+  let current = new Map(step.state.map((s) => [s.name, initial.get(s.name)!]));
   return {
-    async load(step: StepGraph, state: ReadonlyMap<string, Tensor>): Promise<TrainingRun> {
-      const session = await openSession(loopModel(step), {
-        provider: options.provider,
-        threads: { intraOp: options.threads },
-      });
-      let current = new Map(step.state.map((s) => [s.name, state.get(s.name)!]));
-      return {
-        engine: 'onnxruntime',
-        provider: options.provider,
-        threads: options.threads,
-        async run(feeds) {
-          const steps = stepsOf(step, feeds);
-          const inputs: Record<string, Tensor> = { steps: int64([], [steps]) };
-          for (const s of step.state) inputs[`state:${s.name}`] = current.get(s.name)!;
-          for (const f of step.feeds) inputs[`feed:${f.name}`] = feeds[f.name];
-          const outputs = await session.run(inputs);
-          current = new Map(step.state.map((s) => [s.name, outputs[`next:${s.name}`]]));
-          return Object.fromEntries(step.metrics.map((m) => [m.name, outputs[`metric:${m.name}`].data as Float32Array]));
-        },
-        async state() {
-          return new Map([...current].map(([name, t]) => [name, { ...t, data: t.data.slice() as Tensor['data'] }]));
-        },
-        close: () => session.close(),
-      };
+    engine: 'onnxruntime',
+    ...options,
+    async run(feeds) {
+      const inputs: Record<string, Tensor> = { steps: int64([], [stepsOf(step, feeds)]) };
+      for (const s of step.state) inputs[`state:${s.name}`] = current.get(s.name)!;
+      for (const f of step.feeds) inputs[`feed:${f.name}`] = feeds[f.name];
+      const outputs = await session.run(inputs);
+      current = new Map(step.state.map((s) => [s.name, outputs[`next:${s.name}`]]));
+      return Object.fromEntries(step.metrics.map((m) => [m.name, outputs[`metric:${m.name}`].data as Float32Array]));
     },
+    async state() {
+      return new Map([...current].map(([name, t]) => [name, { ...t, data: t.data.slice() as Tensor['data'] }]));
+    },
+    close: () => session.close(),
   };
+}
+
+/** The engine for providers that run `Loop` where the state lives, in a thread of its own: data is prepared meanwhile. */
+export function loopEngine(options: LoopOptions): TrainingEngine {
+  return { load: (step, state) => openInBackground(compileLoop(step), state, options) };
 }

@@ -1,6 +1,7 @@
 import { gradients } from '../autodiff/backward.js';
 import { emitForward } from '../autodiff/forward.js';
 import { GraphBuilder, type Value } from '../onnx/builder.js';
+import type { Engine } from '../onnx/engine.js';
 import { makeGraph, makeValueInfo } from '../onnx/make.js';
 import { specOf } from '../ops/index.js';
 import type { LossName } from '../options.js';
@@ -22,6 +23,8 @@ export interface StepOptions {
   readonly microBatches?: number;
   /** Limit of the global ℓ₂ norm of the gradient; absent: none. */
   readonly clipNorm?: number;
+  /** What will run the step: rules may choose faster forms by it. */
+  readonly target?: Engine;
 }
 
 /** Feeds of a step besides the model's inputs, which go by their own names. */
@@ -39,7 +42,7 @@ export const feedNames = {
  * In: the training graph. Out: a step that any engine can run. It does not choose rates or strengths: those are fed.
  */
 export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph {
-  const g = new GraphBuilder();
+  const g = new GraphBuilder(options.target);
   const micro = options.microBatches ?? 1;
   const output = graph.outputs[options.output];
   const target = targetOf(options.loss, output.shape);
