@@ -169,6 +169,12 @@ export interface CutNode {
   setParameter(value: ChannelValue, tensor: Tensor): void;
   /** Makes input `index` a new constant (an earlier producer that nothing else reads is dropped later). */
   setInput(index: number, tensor: Tensor): void;
+  /** Puts a node before input `index`: this node reads the new node's value, other readers the old one. */
+  insertBefore(
+    index: number,
+    make: (from: string, to: string) => NodeProto,
+    constants?: readonly { name: string; tensor: Tensor }[],
+  ): void;
   /** Puts a node behind output `index`: readers and the graph output see the new node's value under the old name. */
   insertAfter(
     index: number,
