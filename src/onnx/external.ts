@@ -40,12 +40,23 @@ export function locateExternal(proto: TensorProto, bytes: number, folder: string
 /** @returns the bytes of a range, aligned for every element type. */
 export function readExternal(range: FileRange): Uint8Array {
   const bytes = new Uint8Array(range.length);
-  eachChunk(range, bytes.length || 1, (chunk, at) => bytes.set(chunk, at));
+  let at = 0;
+  for (const chunk of chunksOf(range, largestRead)) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
   return bytes;
 }
 
-/** Reads a range piece by piece, so that memory stays at one piece of at most `chunkBytes`. */
-export function eachChunk(range: FileRange, chunkBytes: number, take: (chunk: Uint8Array, at: number) => void): void {
+/** One read call takes less than 2 GiB. */
+const largestRead = 2 ** 30;
+
+/**
+ * Reads a range piece by piece: memory stays at one piece, which is valid until the next one is asked for.
+ *
+ * Throws MODEL_EXTERNAL_DATA where the file is missing or too short.
+ */
+export function* chunksOf(range: FileRange, chunkBytes: number): Generator<Uint8Array> {
   const { path, offset, length, tensor } = range;
   let file: number;
   try {
@@ -59,20 +70,17 @@ export function eachChunk(range: FileRange, chunkBytes: number, take: (chunk: Ui
       const what = `its external data is bytes ${offset} to ${offset + length}, but the file ends at ${size}`;
       throw wrong(tensor, what, { file: path });
     }
-    const buffer = new Uint8Array(Math.min(chunkBytes, largestRead, length));
+    const buffer = new Uint8Array(Math.min(chunkBytes, length));
     for (let at = 0; at < length; ) {
       const got = readSync(file, buffer, 0, Math.min(buffer.length, length - at), offset + at);
       if (got === 0) throw wrong(tensor, `its external data ended after ${at} of ${length} bytes`, { file: path });
-      take(buffer.subarray(0, got), at);
+      yield buffer.subarray(0, got);
       at += got;
     }
   } finally {
     closeSync(file);
   }
 }
-
-/** One read call takes less than 2 GiB. */
-const largestRead = 2 ** 30;
 
 function insideFolder(tensor: string, location: string, folder: string): string {
   const outside = (cause?: unknown) =>
