@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CgesError } from '../errors.js';
+import { dtypeOf } from '../tensor/tensor.js';
 import { type Rename, writeAll, writeTogether } from './atomic.js';
 import { chunksOf, type FileRange, locateExternal } from './external.js';
 import { type TensorRole, tensorsFrom } from './graph.js';
@@ -16,7 +17,6 @@ import {
   setTensor,
   tensorDims,
   tensorOf,
-  tensorType,
 } from './tensors.js';
 
 export interface WriteOptions {
