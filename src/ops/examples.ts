@@ -1,3 +1,5 @@
+import { Random } from '../tensor/random.js';
+import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Example } from './spec.js';
 
 /** @returns the ways in which two operands can broadcast, for every operator that allows it. */
@@ -40,4 +42,14 @@ export function broadcastExamples(range?: readonly [number, number]): Example[] 
     },
     { title: 'a scalar', inputs: [[2, 3], []], parameters: [1], ...drawn },
   ];
+}
+
+/** @returns a tensor whose values lie far apart, in scrambled order: a small step changes no maximum. */
+export function apart(dims: readonly number[]): Tensor {
+  const size = sizeOf(dims);
+  const order = new Random(size).permutation(size);
+  return float32(
+    dims,
+    Array.from(order, (rank) => (2 * rank + 1) / size - 1),
+  );
 }

@@ -1,13 +1,25 @@
 // One line per operator, sorted; the registry in index.ts is made from this list.
 export { Add } from './Add.js';
+export { AveragePool } from './AveragePool.js';
+export { BatchNormalization } from './BatchNormalization.js';
 export { Cast } from './Cast.js';
 export { Clip } from './Clip.js';
 export { Concat } from './Concat.js';
 export { Constant } from './Constant.js';
+export { Conv } from './Conv.js';
+export { ConvTranspose } from './ConvTranspose.js';
 export { Div } from './Div.js';
 export { Dropout } from './Dropout.js';
 export { Flatten } from './Flatten.js';
+export { Gemm } from './Gemm.js';
+export { GlobalAveragePool } from './GlobalAveragePool.js';
+export { GlobalMaxPool } from './GlobalMaxPool.js';
 export { Identity } from './Identity.js';
+export { InstanceNormalization } from './InstanceNormalization.js';
+export { LayerNormalization } from './LayerNormalization.js';
+export { LpPool } from './LpPool.js';
+export { MatMul } from './MatMul.js';
+export { MaxPool } from './MaxPool.js';
 export { Mul } from './Mul.js';
 export { Relu } from './Relu.js';
 export { Reshape } from './Reshape.js';

@@ -1,0 +1,171 @@
+import { sizeOf } from '../tensor/tensor.js';
+import { addBehind, addToParameter, floatTensor } from './bias.js';
+import { axisOf } from './links.js';
+import {
+  type AxisRef,
+  type ChannelNode,
+  type ChannelRelation,
+  type ChannelValue,
+  type CutNode,
+  defineOp,
+  type Link,
+  type Mix,
+  type Pin,
+} from './spec.js';
+
+/*
+ * Y[i,j] = α Σ_k A'[i,k] · B'[k,j] + β C[i,j], with A' and B' the operands or their transposes:
+ * dA'[i,k] = α Σ_j dY[i,j] · B'[k,j], dB'[k,j] = α Σ_i A'[i,k] · dY[i,j], dC = β dY.
+ */
+export const Gemm = defineOp({
+  op: 'Gemm',
+  inputs: ['A', 'B', 'C?'],
+  outputs: ['Y'],
+  trains: [0, 1, 2],
+  grad: (g, { inputs: [a, b], attrs }, [dy]) => {
+    const alpha = attrs.float('alpha', 1);
+    const beta = attrs.float('beta', 1);
+    const [transA, transB] = [attrs.int('transA', 0) !== 0, attrs.int('transB', 0) !== 0];
+    return [
+      () =>
+        transA ? g.gemm(b, dy!, { transA: transB, transB: true, alpha }) : g.gemm(dy!, b, { transB: !transB, alpha }),
+      () =>
+        transB ? g.gemm(dy!, a, { transA: true, transB: transA, alpha }) : g.gemm(a, dy!, { transA: !transA, alpha }),
+      () => (beta === 1 ? dy! : g.mul(dy!, beta)),
+    ];
+  },
+  channels: (node) => {
+    const [a, b] = node.inputs;
+    const [transA, transB] = [node.attrs.int('transA', 0) !== 0, node.attrs.int('transB', 0) !== 0];
+    const left = operand(a!, transA ? 1 : 0);
+    const right = operand(b!, transB ? 0 : 1);
+    if (b!.known) return mixed(node, left, right, 1);
+    if (a!.known) return mixed(node, right, left, 0);
+    const y = node.outputs[0];
+    const why = 'the sum runs over channels of two computed matrices';
+    return {
+      combine: 'product',
+      links: node.inputs[2] ? [] : [rows(left.free, axisOf(y, 0)), rows(right.free, axisOf(y, 1))],
+      pins: [left.summed, right.summed].map((at) => ({ at, why })),
+    };
+  },
+  macs: ({ inputs: [a], outputs: [y], attrs }) => sizeOf(y.shape) * a!.shape[attrs.int('transA', 0) ? 0 : 1],
+  examples: [
+    { title: 'transB, with bias', inputs: [[3, 4], [5, 4], [5]], parameters: [1, 2], attributes: { transB: 1 } },
+    { title: 'plain, no bias', inputs: [[3, 4], [4, 5], null], parameters: [1] },
+    {
+      title: 'transA',
+      inputs: [
+        [4, 3],
+        [4, 5],
+        [1, 5],
+      ],
+      parameters: [1, 2],
+      attributes: { transA: 1 },
+    },
+    {
+      title: 'both transposed',
+      inputs: [
+        [4, 3],
+        [5, 4],
+        [3, 5],
+      ],
+      parameters: [1, 2],
+      attributes: { transA: 1, transB: 1 },
+    },
+    {
+      title: 'alpha and beta',
+      inputs: [[3, 4], [4, 5], [5]],
+      parameters: [1, 2],
+      attributes: { alpha: { float: 0.5 }, beta: { float: -2 } },
+    },
+    {
+      title: 'a bias per row',
+      inputs: [
+        [3, 4],
+        [4, 5],
+        [3, 1],
+      ],
+      parameters: [1, 2],
+    },
+    { title: 'one bias for all', inputs: [[3, 4], [4, 5], []], parameters: [1, 2] },
+    {
+      title: 'weight on the left',
+      inputs: [
+        [3, 4],
+        [4, 5],
+      ],
+      parameters: [0],
+    },
+    {
+      title: 'no weight',
+      inputs: [
+        [3, 4],
+        [4, 5],
+      ],
+    },
+  ],
+});
+
+interface Operand {
+  readonly value: ChannelValue;
+  readonly free: AxisRef;
+  readonly summed: AxisRef;
+}
+
+function operand(value: ChannelValue, free: 0 | 1): Operand {
+  return { value, free: axisOf(value, free), summed: axisOf(value, 1 - free) };
+}
+
+function rows(from: AxisRef, to: AxisRef): Link {
+  return { from, to, constants: 'zero' };
+}
+
+/** The relation where `weight` is known: `outAxis` is the axis of Y that runs along the weight's free axis. */
+function mixed(node: ChannelNode, input: Operand, weight: Operand, outAxis: 0 | 1): ChannelRelation {
+  const y = node.outputs[0];
+  const beta = node.attrs.float('beta', 1);
+  const c = beta === 0 ? undefined : node.inputs[2];
+  const output = axisOf(y, outAxis);
+  const along = c && alongOutput(c, y, outAxis);
+  const plain = along !== undefined && sizeOf(c!.shape) === y.shape[outAxis] && c!.known !== undefined && beta === 1;
+  const mix: Mix = {
+    input: input.summed,
+    output,
+    weight: weight.value,
+    inAxis: weight.summed.axis,
+    outAxis: weight.free.axis,
+    groups: 1,
+    blocked: 'in',
+    scale: node.attrs.float('alpha', 1),
+    border: false,
+    ...(plain && { bias: { value: c!, axis: along } }),
+    addBias: (cut, delta) => addBias(cut, delta, outAxis, plain ? along : undefined),
+  };
+  const pins: Pin[] = [];
+  if (c && !plain) {
+    pins.push({ at: output, why: 'C of this Gemm is no plain bias' });
+    c.shape.forEach((_, axis) => {
+      pins.push({ at: { value: c, axis }, why: 'C of this Gemm is no plain bias' });
+    });
+  }
+  const links = c ? [] : [rows(input.free, axisOf(y, 1 - outAxis))];
+  return { mixes: [mix], links, pins };
+}
+
+/** @returns the axis of C that runs along axis `outAxis` of Y, or undefined where C is broadcast along it. */
+function alongOutput(c: ChannelValue, y: ChannelValue, outAxis: number): number | undefined {
+  const axis = outAxis - 2 + c.shape.length;
+  return axis >= 0 && c.shape[axis] === y.shape[outAxis] ? axis : undefined;
+}
+
+function addBias(cut: CutNode, delta: Float64Array, outAxis: 0 | 1, biasAxis: number | undefined): void {
+  const c = cut.inputs[2];
+  if (c && biasAxis !== undefined && addToParameter(cut, c, biasAxis, delta)) return;
+  if (c) {
+    addBehind(cut, outAxis, delta);
+    return;
+  }
+  const dims = outAxis === 1 ? [delta.length] : [delta.length, 1];
+  cut.setInput(2, floatTensor(cut.outputs[0].dtype, dims, delta));
+}

@@ -1,0 +1,71 @@
+import { sizeOf } from '../tensor/tensor.js';
+import { once } from './BatchNormalization.js';
+import { type ChannelRelation, defineOp, type Link, type Pin } from './spec.js';
+
+/*
+ * Z = (X − mean) · inv over the n elements of the trailing axes, Y = Z · Scale + B: with u = Scale · dY,
+ * dX = inv · (u − Σu/n − Z · Σ(u·Z)/n).
+ */
+export const LayerNormalization = defineOp({
+  op: 'LayerNormalization',
+  since: 17,
+  inputs: ['X', 'Scale', 'B?'],
+  outputs: ['Y', 'Mean?', 'InvStdDev?'],
+  trains: [1, 2],
+  grad: (g, { inputs: [x, scale], attrs }, [dy]) => {
+    const first = firstAxis(attrs.int('axis', -1), x.shape.length);
+    const axes = x.shape.flatMap((_, i) => (i >= first ? [i] : []));
+    const count = sizeOf(x.shape.slice(first));
+    const centred = once(() => g.sub(x, g.reduceMean(x, axes, true)));
+    const inv = once(() => {
+      const variance = g.reduceMean(g.mul(centred(), centred()), axes, true);
+      return g.reciprocal(g.sqrt(g.add(variance, attrs.float('epsilon', 1e-5))));
+    });
+    const normal = once(() => g.mul(centred(), inv()));
+    return [
+      () => {
+        const u = g.mul(dy!, scale);
+        const mean = g.div(g.reduceSum(u, axes, true), count);
+        const along = g.div(g.reduceSum(g.mul(u, normal()), axes, true), count);
+        return g.mul(g.sub(g.sub(u, mean), g.mul(normal(), along)), inv());
+      },
+      () => g.mul(dy!, normal()),
+      () => dy!,
+    ];
+  },
+  channels: ({ inputs, outputs, attrs }): ChannelRelation => {
+    const [x, ...parameters] = inputs;
+    const y = outputs[0];
+    const first = firstAxis(attrs.int('axis', -1), x!.shape.length);
+    const why = 'every channel enters the mean and deviation of this LayerNormalization';
+    const pins: Pin[] = [];
+    const links: Link[] = [];
+    x!.shape.forEach((_, axis) => {
+      if (axis < first) links.push({ from: { value: x!, axis }, to: { value: y, axis }, constants: 'never' });
+      else pins.push({ at: { value: x!, axis }, why }, { at: { value: y, axis }, why });
+    });
+    for (const value of [...parameters, ...outputs.slice(1)]) {
+      value?.shape.forEach((_, axis) => {
+        pins.push({ at: { value, axis }, why });
+      });
+    }
+    return { links, pins };
+  },
+  examples: [
+    { title: 'the last axis', inputs: [[2, 3, 5], [5], [5]], parameters: [1, 2], opset: 17 },
+    {
+      title: 'two axes, no bias',
+      inputs: [
+        [2, 3, 4],
+        [3, 4],
+      ],
+      parameters: [1],
+      attributes: { axis: 1 },
+      opset: 17,
+    },
+  ],
+});
+
+function firstAxis(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis;
+}

@@ -1,0 +1,149 @@
+import type { GraphBuilder, Value } from '../onnx/builder.js';
+import { sizeOf } from '../tensor/tensor.js';
+import { sliceTap } from './convGradient.js';
+import { apart } from './examples.js';
+import { spreadTap } from './poolGradient.js';
+import { type ChannelNode, type ChannelRelation, defineOp, type OpNode } from './spec.js';
+import { paddedSizes, spatialPads, tapsOf, type Window, windowOf } from './window.js';
+
+/*
+ * Every window passes its gradient to one winner: where several elements are the maximum, to the first in row-major
+ * order, which is the one that onnxruntime reports in `Indices`.
+ */
+export const MaxPool = defineOp({
+  op: 'MaxPool',
+  inputs: ['X'],
+  outputs: ['Y', 'Indices?'],
+  lower: (g, node) => {
+    if (node.outputs[1] || !g.engine.features.has('MaxPool.Indices')) return undefined;
+    const [x] = node.inputs;
+    const y = node.outputs[0];
+    const { kernel, strides, dilations } = windowIn(node);
+    const [value, indices] = g.emit(
+      'MaxPool',
+      [x],
+      [
+        { dtype: x.dtype, shape: y.shape, name: y.name },
+        { dtype: 'int64', shape: y.shape },
+      ],
+      {
+        kernel_shape: kernel,
+        strides,
+        dilations,
+        ceil_mode: node.attrs.int('ceil_mode', 0),
+        auto_pad: node.attrs.string('auto_pad', 'NOTSET'),
+        ...(node.attrs.has('pads') && { pads: node.attrs.ints('pads')! }),
+      },
+    );
+    return { outputs: [value], saved: { indices } };
+  },
+  grad: (g, node, [dy]) => [
+    () => {
+      const [x] = node.inputs;
+      const window = windowIn(node);
+      const { indices } = node.saved;
+      if (!indices) return byComparison(g, x, node.outputs[0], dy!, window);
+      return sideBySide(window) && g.engine.features.has('MaxUnpool')
+        ? unpooled(g, x, indices, dy!, window)
+        : scattered(g, x, indices, dy!);
+    },
+  ],
+  channels: poolChannels('same'),
+  examples: [
+    {
+      title: 'windows side by side',
+      inputs: [apart([2, 3, 4, 6])],
+      attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+    {
+      title: 'windows that leave a rest',
+      inputs: [apart([1, 2, 5, 7])],
+      attributes: { kernel_shape: [2, 3], strides: [2, 3] },
+    },
+    {
+      title: 'overlapping windows, padded',
+      inputs: [apart([2, 2, 6, 5])],
+      attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
+    },
+    { title: 'stride 1', inputs: [apart([1, 2, 5, 5])], attributes: { kernel_shape: [3, 2] } },
+    {
+      title: 'ceil_mode',
+      inputs: [apart([1, 2, 6, 6])],
+      attributes: { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
+    },
+    {
+      title: 'dilated',
+      inputs: [apart([1, 2, 7, 7])],
+      attributes: { kernel_shape: [2, 3], dilations: [3, 2], strides: [2, 1] },
+    },
+    {
+      title: 'SAME_UPPER',
+      inputs: [apart([1, 2, 5, 6])],
+      attributes: { kernel_shape: [3, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' },
+    },
+    {
+      title: 'SAME_LOWER',
+      inputs: [apart([1, 2, 5, 6])],
+      attributes: { kernel_shape: [2, 2], strides: [1, 1], auto_pad: 'SAME_LOWER' },
+    },
+    { title: '1-D', inputs: [apart([2, 3, 9])], attributes: { kernel_shape: [3], strides: [2], pads: [1, 0] } },
+    { title: '3-D', inputs: [apart([1, 2, 4, 4, 4])], attributes: { kernel_shape: [2, 2, 2], strides: [2, 2, 2] } },
+  ],
+});
+
+function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
+  return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2));
+}
+
+/** @returns the channel rule of pools: channels pass one by one, and everything else stays. */
+export function poolChannels(constants: 'same' | 'zero'): (node: ChannelNode) => ChannelRelation {
+  return ({ inputs: [x], outputs }) => ({
+    links: outputs.flatMap((y) =>
+      [0, 1].map((axis) => ({ from: { value: x!, axis }, to: { value: y, axis }, constants })),
+    ),
+  });
+}
+
+/** No element lies in two windows. */
+function sideBySide({ kernel, strides, dilations }: Window): boolean {
+  return kernel.every((k, i) => k <= strides[i] && dilations[i] === 1);
+}
+
+function unpooled(g: GraphBuilder, x: Value, indices: Value, dy: Value, { kernel, strides }: Window): Value {
+  const out = [{ dtype: x.dtype, shape: x.shape }];
+  return g.emit('MaxUnpool', [dy, indices, g.ints(x.shape)], out, { kernel_shape: kernel, strides })[0];
+}
+
+function scattered(g: GraphBuilder, x: Value, indices: Value, dy: Value): Value {
+  const flat = (v: Value): Value => g.reshape(v, [sizeOf(v.shape)]);
+  const at = flat(indices);
+  // A zero that no constant folding can blow up to the size of the activation.
+  const zero = g.cast(g.mul(g.slice(at, [0], [0], [1]), 0), x.dtype);
+  const zeros = g.expand(zero, [sizeOf(x.shape)]);
+  const out = [{ dtype: x.dtype, shape: zeros.shape }];
+  const sums = g.emit('ScatterElements', [zeros, at, flat(dy)], out, { axis: 0, reduction: 'add' })[0];
+  return g.reshape(sums, x.shape);
+}
+
+/** Without Indices: the first tap whose slice of the input equals the maximum wins. */
+function byComparison(g: GraphBuilder, x: Value, y: Value, dy: Value, window: Window): Value {
+  const padded = g.pad(x, spatialPads(window.before, window.after), LOWEST);
+  const sizes = paddedSizes(window);
+  let taken: Value | undefined;
+  let total: Value | undefined;
+  for (const tap of tapsOf(window)) {
+    const hit = g.equal(sliceTap(g, padded, window, tap, 2), y);
+    const wins: Value = taken ? g.and(hit, g.not(taken)) : hit;
+    taken = taken ? g.or(taken, hit) : hit;
+    const part = spreadTap(g, g.where(wins, dy, 0), window, tap, sizes);
+    total = total ? g.add(total, part) : part;
+  }
+  return g.pad(total!, spatialPads(negative(window.before), negative(window.after)));
+}
+
+/** The lowest float32: padding never wins, and no infinity gets into the arithmetic. */
+const LOWEST = -3.4028234663852886e38;
+
+function negative(sizes: readonly number[]): number[] {
+  return sizes.map((s) => -s);
+}

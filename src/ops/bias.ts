@@ -1,0 +1,38 @@
+import { makeNode } from '../onnx/make.js';
+import { type DType, sizeOf, stridesOf, type Tensor } from '../tensor/tensor.js';
+import type { ChannelValue, CutNode } from './spec.js';
+
+/** Adds `delta[o]` wherever index `o` stands along `axis` of a parameter. @returns false for what is no parameter. */
+export function addToParameter(cut: CutNode, bias: ChannelValue, axis: number, delta: Float64Array): boolean {
+  const tensor = cut.parameter(bias);
+  if (!tensor || tensor.dims[axis] !== delta.length) return false;
+  const old = numbersOf(tensor);
+  const stride = stridesOf(tensor.dims)[axis];
+  const sums = Float64Array.from(old, (x, i) => x + delta[Math.floor(i / stride) % delta.length]);
+  cut.setParameter(bias, floatTensor(tensor.dtype, tensor.dims, sums));
+  return true;
+}
+
+/** Puts an Add of `delta` along one axis behind the node's first output. */
+export function addBehind(cut: CutNode, axis: number, delta: Float64Array): void {
+  const { dtype, shape } = cut.outputs[0];
+  const dims = [delta.length, ...shape.slice(axis + 1).map(() => 1)];
+  const tensor = floatTensor(dtype, dims, delta);
+  const name = `${cut.outputs[0].name}/bias`;
+  cut.insertAfter(0, (from, to) => makeNode('Add', [from, name], [to], {}, { name: `${name}/Add` }), [
+    { name, tensor },
+  ]);
+}
+
+/** @returns a float tensor of the given type. */
+export function floatTensor(dtype: DType, dims: readonly number[], values: ArrayLike<number>): Tensor {
+  if (values.length !== sizeOf(dims)) throw new RangeError(`${values.length} numbers for [${dims}]`);
+  if (dtype === 'float32') return { dtype, dims, data: Float32Array.from(values) };
+  if (dtype === 'float64') return { dtype, dims, data: Float64Array.from(values) };
+  throw new TypeError(`no weights of type ${dtype} can be written`);
+}
+
+function numbersOf({ dtype, data }: Tensor): Float32Array | Float64Array {
+  if (data instanceof Float32Array || data instanceof Float64Array) return data;
+  throw new TypeError(`weights of type ${dtype} cannot be read`);
+}
