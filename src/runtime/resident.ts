@@ -36,10 +36,14 @@ export async function openResident(
       preferredOutputLocation: Object.fromEntries(resident.map((name) => [name, location])),
     });
   } catch (cause) {
-    throw new CgesError('PROVIDER_UNAVAILABLE', `${provider} cannot load the training step: ${(cause as Error).message}`, {
-      hint: 'run with --provider cpu',
-      cause,
-    });
+    throw new CgesError(
+      'PROVIDER_UNAVAILABLE',
+      `${provider} cannot load the training step: ${(cause as Error).message}`,
+      {
+        hint: 'run with --provider cpu',
+        cause,
+      },
+    );
   }
   return {
     upload: (tensor) => toOrt(tensor),

@@ -1,0 +1,250 @@
+import { Attributes } from '../onnx/attributes.js';
+import { opsetOf, sortedNodes } from '../onnx/graph.js';
+import type { NodeProto } from '../onnx/proto.js';
+import type { OnnxFile } from '../onnx/read.js';
+import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
+import type { ChannelNode, ChannelValue } from '../ops/spec.js';
+import type { DType, Tensor } from '../tensor/tensor.js';
+import { type FreeInput, freeInputs, makeFeeds, type Sizes, shapeAt } from './feeds.js';
+import { type Observation, openProbe, type Probe } from './probe.js';
+import { type Rebatching, rebatching } from './rebatch.js';
+import { captured } from './static.js';
+
+/*
+ * Comes in: a model. Goes out: what runs of it tell about every value of its top-level graph. Nothing is inferred by
+ * rules of our own, and the model is not changed.
+ */
+
+export interface AnalyseOptions {
+  /** A batch of real samples by input name: their sizes bind free axes, their contents are fed. */
+  readonly samples?: Readonly<Record<string, Tensor>>;
+  /** Shapes by input name, batch axis included; they bind free axes that no sample binds. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  readonly seed?: number;
+}
+
+/** What is known of one value. */
+export interface ValueFacts {
+  readonly name: string;
+  /** Absent for what is no tensor. */
+  readonly dtype?: DType;
+  /** In two runs that differ in every free axis, the batch included. */
+  readonly shapes: readonly [readonly number[], readonly number[]];
+  /** The axis whose size is a multiple of the batch (absent: none, or more than one). */
+  readonly batchAxis?: number;
+  readonly known?: NonNullable<ChannelValue['known']>;
+}
+
+export interface AnalysedInput extends FreeInput {
+  /** As it was fed in the first run. */
+  readonly shape: readonly number[];
+}
+
+/** A node of the user's graph with its place there. */
+export interface AnalysedNode extends ChannelNode {
+  readonly proto: NodeProto;
+  /** Index in the graph's list of nodes. */
+  readonly index: number;
+  /** Values that the node's bodies take from outside. */
+  readonly captured: readonly ChannelValue[];
+}
+
+export interface Analysis {
+  readonly file: OnnxFile;
+  readonly opset: number;
+  readonly inputs: readonly AnalysedInput[];
+  readonly values: ReadonlyMap<string, ValueFacts>;
+  /** Sizes of the free axes other than the batch, in the first run. */
+  readonly sizes: Sizes;
+  /** `free`: any batch runs. `rebatched`: a literal batch that was proved safe to change. `fixed`: it was not. */
+  readonly batch: Rebatching;
+  readonly options: AnalyseOptions;
+  /** @returns the user's nodes in topological order, as channel rules see them. */
+  channelNodes(): AnalysedNode[];
+  /** @returns what channel rules see of a value. */
+  channelValue(name: string): ChannelValue | undefined;
+}
+
+/** Batches of the two runs. */
+const BATCHES = [2, 3] as const;
+
+/**
+ * Runs the model twice with different sizes on every free axis and reads all shapes and types, and the contents of
+ * what follows from constants and shapes alone.
+ *
+ * **Throws** MODEL_UNRUNNABLE when no run succeeds.
+ */
+export async function analyse(file: OnnxFile, options: AnalyseOptions = {}): Promise<Analysis> {
+  const inputs = freeInputs(file.model.graph);
+  const probe = await openProbe(file);
+  try {
+    const runs = await observe(probe, inputs, options);
+    const values = factsOf(file, probe, inputs, runs);
+    const shaped = inputs.map((input) => ({ ...input, shape: shapeAt(input, runs.batches[0], runs.sizes) }));
+    const batch = await rebatching(file, shaped, runs, values, options);
+    return analysisOf(file, { inputs: shaped, values, sizes: runs.sizes, batch, options });
+  } finally {
+    await probe.close();
+  }
+}
+
+/** The runs of a probe: `first` and `batched` differ in the batch alone, `second` in all free axes that may vary. */
+export interface Runs {
+  readonly first: Observation;
+  readonly batched: Observation;
+  readonly second: Observation;
+  readonly batches: readonly [number, number];
+  readonly sizes: Sizes;
+  readonly secondSizes: Sizes;
+}
+
+async function observe(probe: Probe, inputs: readonly FreeInput[], options: AnalyseOptions): Promise<Runs> {
+  const seed = options.seed ?? 0;
+  const run = (batch: number, sizes: Sizes) => probe.run(makeFeeds(inputs, batch, sizes, seed, options.samples));
+  const freeBatch = inputs.some((input) => input.batchAxis !== undefined);
+  let failure: unknown;
+  for (const batches of freeBatch ? [BATCHES, [1, 1] as const] : [[1, 1] as const]) {
+    for (const sizes of guesses(inputs, options)) {
+      try {
+        const first = await run(batches[0], sizes);
+        const batched = batches[0] === batches[1] ? first : await run(batches[1], sizes);
+        const other = grown(inputs, sizes);
+        const [second, secondSizes] = await run(batches[1], other).then(
+          (seen) => [seen, other] as const,
+          () => [batched, sizes] as const, // Sizes that the model does not take: only the batch varies.
+        );
+        return { first, batched, second, batches, sizes, secondSizes };
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+  }
+  throw failure;
+}
+
+/** @returns assignments of sizes to the free axes, the likeliest first. */
+function guesses(inputs: readonly FreeInput[], options: AnalyseOptions): Sizes[] {
+  const bound = new Map<string, number>();
+  const open = new Map<string, (size: number) => number>();
+  for (const input of inputs) {
+    const given = options.samples?.[input.name]?.dims ?? options.inputShapes?.[input.name];
+    input.dims.forEach((symbol, axis) => {
+      if (typeof symbol === 'number' || axis === input.batchAxis) return;
+      const channels = axis === 1 && input.dims.length >= 4;
+      if (given?.[axis]) bound.set(symbol, given[axis]);
+      else open.set(symbol, (size) => (channels ? 3 : size));
+    });
+  }
+  for (const symbol of bound.keys()) open.delete(symbol);
+  if (open.size === 0) return [bound];
+  return [64, 224, 128, 32, 16, 1, 256, 512].map(
+    (size) => new Map([...bound, ...[...open].map(([symbol, of]) => [symbol, of(size)] as const)]),
+  );
+}
+
+/** @returns other sizes for the free axes; multiples of 32 stay multiples of 32. */
+function grown(inputs: readonly FreeInput[], sizes: Sizes): Sizes {
+  const channels = new Set(inputs.flatMap((i) => (i.dims.length >= 4 ? [i.dims[1]] : [])));
+  return new Map([...sizes].map(([symbol, s]) => [symbol, channels.has(symbol) ? s : s + (s % 32 === 0 ? 32 : 1)]));
+}
+
+function factsOf(file: OnnxFile, probe: Probe, inputs: readonly FreeInput[], runs: Runs): Map<string, ValueFacts> {
+  const { first, batched, second, batches } = runs;
+  const facts = new Map<string, ValueFacts>();
+  for (const input of inputs) {
+    const shapes = [shapeAt(input, batches[0], runs.sizes), shapeAt(input, batches[1], runs.secondSizes)] as const;
+    facts.set(input.name, { name: input.name, dtype: input.dtype, shapes, batchAxis: input.batchAxis });
+  }
+  for (const proto of file.model.graph.initializer) {
+    const name = proto.name ?? '';
+    const dims = tensorDims(proto);
+    facts.set(name, {
+      name,
+      dtype: tensorType(proto),
+      shapes: [dims, dims],
+      known: lazily(() => tensorOf(proto, file.folder)),
+    });
+  }
+  for (const node of file.model.graph.node) {
+    for (const name of node.output) {
+      if (name === '') continue;
+      const [a, b, c] = [first, batched, second].map((run) => run.shapes.get(name) ?? probe.constants.get(name)?.dims);
+      if (!a || !b || !c) continue;
+      const tensor = probe.constants.get(name) ?? first.known.get(name);
+      facts.set(name, {
+        name,
+        dtype: probe.dtypes.get(name),
+        shapes: [a, c],
+        batchAxis: batchAxisOf(a, b, batches),
+        ...(tensor && {
+          known: { tensor, stable: stability(tensor, [batched.known.get(name), second.known.get(name)]) },
+        }),
+      });
+    }
+  }
+  return facts;
+}
+
+/** External data is read when it is asked for. */
+function lazily(read: () => Tensor): NonNullable<ValueFacts['known']> {
+  return {
+    get tensor() {
+      return read();
+    },
+    stable: 'all',
+  };
+}
+
+/** @returns the one axis that grew with the batch. */
+export function batchAxisOf(
+  a: readonly number[],
+  b: readonly number[],
+  batches: readonly [number, number],
+): number | undefined {
+  if (a.length !== b.length) return undefined;
+  const moved = a.flatMap((size, axis) => (size === b[axis] ? [] : [axis]));
+  const [axis] = moved;
+  return moved.length === 1 && a[axis] * batches[1] === b[axis] * batches[0] ? axis : undefined;
+}
+
+/** @returns 1 for each element that was the same in all runs; a constant has no other runs. */
+function stability(tensor: Tensor, others: readonly (Tensor | undefined)[]): Uint8Array | 'all' {
+  const seen = others.filter((t) => t !== undefined);
+  if (seen.some((t) => String(t.dims) !== String(tensor.dims))) return new Uint8Array(tensor.data.length);
+  const same = Uint8Array.from({ length: tensor.data.length }, (_, i) =>
+    seen.every((t) => Object.is(t.data[i], tensor.data[i])) ? 1 : 0,
+  );
+  return same.every((s) => s === 1) ? 'all' : same;
+}
+
+function analysisOf(
+  file: OnnxFile,
+  facts: Pick<Analysis, 'inputs' | 'values' | 'sizes' | 'batch' | 'options'>,
+): Analysis {
+  const channelValue = (name: string): ChannelValue | undefined => {
+    const fact = facts.values.get(name);
+    if (!fact?.dtype) return undefined;
+    return { name, dtype: fact.dtype, shape: fact.shapes[0], ...(fact.known && { known: fact.known }) };
+  };
+  return {
+    file,
+    opset: opsetOf(file.model),
+    ...facts,
+    channelValue,
+    channelNodes() {
+      const { model } = file;
+      const order = new Map(model.graph.node.map((node, i) => [node, i]));
+      return sortedNodes(model.graph).map((proto) => ({
+        op: proto.opType,
+        name: proto.name || proto.output.find((o) => o !== '') || proto.opType,
+        opset: opsetOf(model, proto.domain ?? ''),
+        attrs: new Attributes(proto),
+        inputs: proto.input.map((name) => (name === '' ? undefined : channelValue(name))),
+        outputs: proto.output.flatMap((name) => channelValue(name) ?? []),
+        captured: captured(proto).flatMap((name) => channelValue(name) ?? []),
+        proto,
+        index: order.get(proto)!,
+      }));
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import { CgesError } from '../errors.js';
+import { sortedNodes } from '../onnx/graph.js';
+import { makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
+import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
+import { isExternal, tensorDims, tensorOf } from '../onnx/tensors.js';
+import { constantOf } from '../onnx/weights.js';
+import { openSession, type Session } from '../runtime/session.js';
+import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { staticValues } from './static.js';
+
+/** A model to probe, and where its external data lies. */
+export interface Probed {
+  readonly model: ModelProto;
+  readonly folder?: string;
+  readonly path?: string;
+}
+
+/** What one run tells. */
+export interface Observation {
+  /** Shapes of all tensors that nodes compute. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** Contents of those that follow from constants and shapes alone. */
+  readonly known: ReadonlyMap<string, Tensor>;
+}
+
+/**
+ * A model with a Shape node behind every intermediate value of its top-level graph: each run reads all shapes, and the
+ * contents of what follows from constants and shapes alone. Activations are never fetched.
+ */
+export interface Probe {
+  /** Element types of inputs, initializers and computed values (absent: no tensor). */
+  readonly dtypes: ReadonlyMap<string, DType>;
+  /** Contents of Constant nodes. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Observation>;
+  close(): Promise<void>;
+}
+
+/** Larger float constants are fed at run time, so that the probing model stays small. */
+const FED_ELEMENTS = 1024;
+
+/** **Throws** MODEL_UNRUNNABLE when onnxruntime cannot load the model as it is. */
+export async function openProbe(source: Probed): Promise<Probe> {
+  try {
+    return await prepare(source, true);
+  } catch {
+    // Some kernels insist on constant weights.
+    return await prepare(source, false);
+  }
+}
+
+async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
+  const { model } = source;
+  const graph = model.graph;
+  const { slim, fed, dtypes, constants } = withoutWeights(source, feedWeights);
+  const computed = [...new Set(slim.node.flatMap((n) => n.output.filter((o) => o !== '')))];
+  const types = await typesOf(model, slim, computed, source.path);
+  for (const [name, dtype] of types) dtypes.set(name, dtype);
+
+  const tensors = computed.filter((name) => types.has(name));
+  const fixed = staticValues(graph);
+  const known = tensors.filter((name) => fixed.has(name) && types.get(name) !== 'bfloat16');
+  const shapeOf = new Map(tensors.map((name) => [name, `${name}/shape of`]));
+  const outputs = [...shapeOf.values(), ...known];
+  if (outputs.length === 0) return nothingComputed(dtypes, constants);
+  const probing: GraphProto = {
+    ...slim,
+    node: [...slim.node, ...tensors.map((name) => makeNode('Shape', [name], [shapeOf.get(name)!]))],
+    output: outputs.map(untyped),
+    valueInfo: [],
+  };
+  const session = await openSession({ ...model, graph: probing }, { optimisation: 'disabled', file: source.path });
+  return {
+    dtypes,
+    constants,
+    async run(feeds) {
+      const answers = await session.run({ ...feeds, ...fed }, outputs);
+      return {
+        shapes: new Map(
+          tensors.map((name) => [name, Array.from(answers[shapeOf.get(name)!].data as BigInt64Array, Number)]),
+        ),
+        known: new Map(known.map((name) => [name, answers[name]])),
+      };
+    },
+    close: () => session.close(),
+  };
+}
+
+function nothingComputed(dtypes: Probe['dtypes'], constants: Probe['constants']): Probe {
+  return {
+    dtypes,
+    constants,
+    run: async () => ({ shapes: new Map(), known: new Map() }),
+    close: async () => {},
+  };
+}
+
+/** @returns the graph with its larger float constants turned into inputs, and what to feed to these. */
+function withoutWeights(source: Probed, feedWeights: boolean) {
+  const graph = source.model.graph;
+  const fed: Record<string, Tensor> = {};
+  const dtypes = new Map<string, DType>();
+  const constants = new Map<string, Tensor>();
+  const input: ValueInfoProto[] = [];
+  const initializer: TensorProto[] = [];
+  const node: NodeProto[] = [];
+  const names = new Set(graph.initializer.map((t) => t.name ?? ''));
+  for (const info of graph.input) {
+    const dtype = dtypeOf(info.type?.tensorType?.elemType ?? 0);
+    if (dtype) dtypes.set(info.name, dtype);
+    if (!names.has(info.name)) input.push(info);
+  }
+  const take = (name: string, tensor: () => Tensor, dtype: DType | undefined, dims: readonly number[]): boolean => {
+    if (dtype) dtypes.set(name, dtype);
+    if (!feedWeights || (dtype !== 'float32' && dtype !== 'float16' && dtype !== 'float64')) return false;
+    if (sizeOf(dims) <= FED_ELEMENTS) return false;
+    fed[name] = tensor();
+    input.push(makeValueInfo(name, dtype, dims));
+    return true;
+  };
+  for (const proto of graph.initializer) {
+    const read = () => tensorOf(proto, source.folder);
+    if (!take(proto.name ?? '', read, dtypeOf(proto.dataType), tensorDims(proto))) {
+      initializer.push(isExternal(proto) ? makeTensor(proto.name ?? '', read()) : proto);
+    }
+  }
+  for (const n of sortedNodes(graph)) {
+    const value = constantOf(n, source.folder);
+    if (value) constants.set(n.output[0], value);
+    if (!value || !take(n.output[0], () => value, value.dtype, value.dims)) node.push(n);
+  }
+  return { slim: { ...graph, node, initializer, input }, fed, dtypes, constants };
+}
+
+function untyped(name: string): ValueInfoProto {
+  return { name, metadataProps: [] };
+}
+
+/** @returns element types of the named values, as onnxruntime infers them; what is no tensor is left out. */
+async function typesOf(
+  model: ModelProto,
+  graph: GraphProto,
+  names: readonly string[],
+  file: string | undefined,
+): Promise<Map<string, DType>> {
+  if (names.length === 0) return new Map();
+  let session: Session;
+  try {
+    const asking: GraphProto = { ...graph, output: names.map(untyped), valueInfo: [] };
+    session = await openSession({ ...model, graph: asking }, { optimisation: 'disabled', file });
+  } catch (error) {
+    // onnxruntime-node cannot name bfloat16 and 8-bit floats: find the values that are such.
+    if (!(error instanceof CgesError) || !/Unsupported data type/.test(error.message)) throw error;
+    if (names.length === 1) return new Map([[names[0], 'bfloat16']]);
+    const half = names.length >> 1;
+    const parts = [names.slice(0, half), names.slice(half)];
+    const found = await Promise.all(parts.map((part) => typesOf(model, graph, part, file)));
+    return new Map(found.flatMap((m) => [...m]));
+  }
+  const types = new Map<string, DType>();
+  for (const port of session.outputs) if (port.dtype) types.set(port.name, port.dtype);
+  await session.close();
+  return types;
+}
+
+/** @returns the model with its external data inside: a model in memory has no folder. */
+export function inlined(source: Probed): ModelProto {
+  const { model, folder } = source;
+  if (!model.graph.initializer.some(isExternal)) return model;
+  const initializer = model.graph.initializer.map((t) =>
+    isExternal(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
+  );
+  return { ...model, graph: { ...model.graph, initializer } };
+}

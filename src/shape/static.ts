@@ -1,0 +1,41 @@
+import { readsOf, sortedNodes } from '../onnx/graph.js';
+import type { GraphProto, NodeProto } from '../onnx/proto.js';
+
+/** Operators that look at the shape of their input, not at its contents. */
+const shapeOnly = new Set(['Shape', 'Size', 'EyeLike']);
+
+const random = new Set([
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+  'Multinomial',
+  'Bernoulli',
+]);
+
+/**
+ * @returns names of the values that follow from constants and shapes alone: initializers (also those that an old file
+ * lists as inputs), Constant nodes, shapes, and whatever deterministic operators make of them.
+ */
+export function staticValues(graph: GraphProto): Set<string> {
+  const known = new Set(graph.initializer.map((t) => t.name ?? ''));
+  for (const sparse of graph.sparseInitializer) known.add(sparse.values?.name ?? '');
+  for (const node of sortedNodes(graph)) {
+    if (!isStatic(node, known)) continue;
+    for (const name of node.output) if (name !== '') known.add(name);
+  }
+  return known;
+}
+
+function isStatic(node: NodeProto, known: ReadonlySet<string>): boolean {
+  if (random.has(node.opType)) return false;
+  if (!node.domain && shapeOnly.has(node.opType)) return true;
+  if (node.opType === 'Constant') return true;
+  return readsOf(node).every((name) => known.has(name));
+}
+
+/** @returns names that the bodies of a node (If, Loop, Scan) take from outside. */
+export function captured(node: NodeProto): string[] {
+  const inputs = new Set(node.input);
+  return readsOf(node).filter((name) => !inputs.has(name));
+}
