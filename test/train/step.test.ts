@@ -148,7 +148,7 @@ describe('optimizers', () => {
       const slots: number[] = [];
       let expected = (graph.parameters.get('w1')!.data as Float32Array)[5];
       for (let t = 1; t <= steps; t++) {
-        const corrections = options.name === 'sgd' ? {} : { correction1: 1 / (1 - options.beta1 ** t), correction2: 1 / (1 - options.beta2 ** t) };
+        const corrections: Record<string, number> = options.name === 'sgd' ? {} : { correction1: 1 / (1 - options.beta1 ** t), correction2: 1 / (1 - options.beta2 ** t) };
         const state = await run.state();
         // A step of plain SGD at rate 1 shows the gradient.
         const probe = await loopEngine(cpu).load(gradientOf, state);

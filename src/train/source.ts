@@ -1,0 +1,52 @@
+import type { AugmentName } from '../options.js';
+import { Random } from '../tensor/random.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { StepGraph } from './engine.js';
+import { feedNames } from './step.js';
+import type { BatchSource } from './trainer.js';
+
+/** Samples at random access, made ready for the model's inputs: the leading axis counts them. */
+export interface Samples {
+  gather(
+    indices: ArrayLike<number>,
+    augment?: { readonly policy: AugmentName; readonly seed: number; readonly epoch: number },
+  ): Promise<{ readonly inputs: Readonly<Record<string, Tensor>>; readonly targets?: Tensor }>;
+}
+
+export interface SourceOptions {
+  readonly samples: Samples;
+  /** Which samples may be trained on. */
+  readonly indices: Uint32Array;
+  readonly batch: number;
+  readonly microBatches: number;
+  readonly augment: AugmentName;
+  readonly seed: number;
+}
+
+/**
+ * Batches in a new random order every epoch, a function of (seed, epoch) alone. What is left over at the end of an
+ * epoch, less than a step's samples, is skipped: another order, another remainder.
+ */
+export function batchSource(step: StepGraph, options: SourceOptions): BatchSource {
+  const { samples, indices, batch, microBatches, augment, seed } = options;
+  const perStep = batch * microBatches;
+  const stepsPerEpoch = Math.floor(indices.length / perStep);
+  let order: { epoch: number; indices: Uint32Array } | undefined;
+  return {
+    stepsPerEpoch,
+    async chunk(epoch, from, count) {
+      if (order?.epoch !== epoch) {
+        const permutation = Random.stream(seed, 0x6f726465, epoch).permutation(indices.length);
+        order = { epoch, indices: permutation.map((i) => indices[i]) };
+      }
+      const chosen = order.indices.subarray(from * perStep, (from + count) * perStep);
+      const gathered = await samples.gather(chosen, { policy: augment, seed, epoch });
+      const feeds: Record<string, Tensor> = {};
+      for (const slot of step.feeds) {
+        const tensor = slot.name === feedNames.target ? gathered.targets : gathered.inputs[slot.name];
+        if (tensor) feeds[slot.name] = { ...tensor, dims: [count, ...slot.shape] };
+      }
+      return feeds;
+    },
+  };
+}
