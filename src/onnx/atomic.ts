@@ -30,7 +30,8 @@ export async function writeTogether(
     }
     await publish(drafts, rename);
   } finally {
-    for (const { temporary } of drafts) await rm(temporary, { force: true });
+    // What cannot be removed was never made, or is not worth hiding the error for.
+    for (const { temporary } of drafts) await rm(temporary, { force: true }).catch(() => {});
   }
 }
 
@@ -91,7 +92,7 @@ async function publish(drafts: readonly Draft[], rename: Rename): Promise<void> 
     for (const step of undo.reverse()) await step();
     throw error;
   }
-  for (const backup of backups) await rm(backup, { force: true });
+  for (const backup of backups) await rm(backup, { force: true }).catch(() => {});
 }
 
 export type Rename = (from: string, to: string) => Promise<void>;

@@ -65,7 +65,9 @@ export function* chunksOf(range: FileRange, chunkBytes: number): Generator<Uint8
     throw wrong(tensor, `its external data cannot be read (${codeOf(cause)})`, { file: path, cause });
   }
   try {
-    const { size } = fstatSync(file);
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw wrong(tensor, 'its external data is no file', { file: path });
+    const { size } = stat;
     if (offset + length > size) {
       const what = `its external data is bytes ${offset} to ${offset + length}, but the file ends at ${size}`;
       throw wrong(tensor, what, { file: path });

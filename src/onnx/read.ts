@@ -97,7 +97,8 @@ function checkModel(model: ModelProto, place: { file?: string }): void {
 }
 
 function notOnnx(what: string, more: { file?: string; hint?: string; cause?: unknown }): CgesError {
-  return new CgesError('MODEL_NOT_ONNX', what, { hint: 'give a file that was exported to ONNX (*.onnx)', ...more });
+  const hint = more.hint ?? 'give a file that was exported to ONNX (*.onnx)';
+  return new CgesError('MODEL_NOT_ONNX', what, { ...more, hint });
 }
 
 /** What is often given in place of a model, by its first bytes. */
