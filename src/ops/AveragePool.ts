@@ -1,4 +1,4 @@
-import { float32, sizeOf } from '../tensor/tensor.js';
+import { float32 } from '../tensor/tensor.js';
 import { poolChannels } from './MaxPool.js';
 import { spreadWindows } from './poolGradient.js';
 import { type ChannelNode, defineOp, type OpNode } from './spec.js';
@@ -27,10 +27,8 @@ export const AveragePool = defineOp({
   ],
   channels: (node) => {
     const window = windowIn(node);
-    const counts = countsOf(node, window);
-    const full = sizeOf(window.kernel);
-    const dimmed = node.attrs.int('count_include_pad', 0) !== 0 && reachesPadding(window) && counts.length > 0;
-    return poolChannels(dimmed && full > 1 ? 'zero' : 'same')(node);
+    const dimmed = node.attrs.int('count_include_pad', 0) !== 0 && reachesPadding(window);
+    return poolChannels(dimmed ? 'zero' : 'same')(node);
   },
   examples: [
     { title: 'windows side by side', inputs: [[2, 3, 4, 6]], attributes: { kernel_shape: [2, 3], strides: [2, 3] } },
@@ -75,7 +73,7 @@ export const AveragePool = defineOp({
 });
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
-  return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2));
+  return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2), 'pool');
 }
 
 /**

@@ -47,7 +47,8 @@ export const BatchNormalization = defineOp({
           }))
         : [],
     );
-    return { links: [...along, ...others] };
+    const scale = { from: { value: parameters[0]!, axis: 0 }, to: { value: y, axis } };
+    return { links: [...along, ...others], ...(!perElement && { gains: [scale] }) };
   },
   examples: [
     {

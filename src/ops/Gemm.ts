@@ -6,11 +6,9 @@ import {
   type ChannelNode,
   type ChannelRelation,
   type ChannelValue,
-  type CutNode,
   defineOp,
   type Link,
   type Mix,
-  type Pin,
 } from './spec.js';
 
 /*
@@ -43,9 +41,10 @@ export const Gemm = defineOp({
     if (a!.known) return mixed(node, right, left, 0);
     const y = node.outputs[0];
     const why = 'the sum runs over channels of two computed matrices';
+    const constants = node.inputs[2] ? 'never' : 'zero';
+    const bias = node.inputs[2] ? aligned(node.inputs[2], y) : [];
     return {
-      combine: 'product',
-      links: node.inputs[2] ? [] : [rows(left.free, axisOf(y, 0)), rows(right.free, axisOf(y, 1))],
+      links: [rows(left.free, axisOf(y, 0), constants), rows(right.free, axisOf(y, 1), constants), ...bias],
       pins: [left.summed, right.summed].map((at) => ({ at, why })),
     };
   },
@@ -117,21 +116,19 @@ function operand(value: ChannelValue, free: 0 | 1): Operand {
   return { value, free: axisOf(value, free), summed: axisOf(value, 1 - free) };
 }
 
-function rows(from: AxisRef, to: AxisRef): Link {
-  return { from, to, constants: 'zero' };
+function rows(from: AxisRef, to: AxisRef, constants: Link['constants']): Link {
+  return { from, to, constants };
 }
 
 /** The relation where `weight` is known: `outAxis` is the axis of Y that runs along the weight's free axis. */
 function mixed(node: ChannelNode, input: Operand, weight: Operand, outAxis: 0 | 1): ChannelRelation {
   const y = node.outputs[0];
   const beta = node.attrs.float('beta', 1);
-  const c = beta === 0 ? undefined : node.inputs[2];
-  const output = axisOf(y, outAxis);
-  const along = c && alongOutput(c, y, outAxis);
-  const plain = along !== undefined && sizeOf(c!.shape) === y.shape[outAxis] && c!.known !== undefined && beta === 1;
+  const c = node.inputs[2];
+  const bias = c && plainBias(c, y, outAxis);
   const mix: Mix = {
     input: input.summed,
-    output,
+    output: axisOf(y, outAxis),
     weight: weight.value,
     inAxis: weight.summed.axis,
     outAxis: weight.free.axis,
@@ -139,33 +136,29 @@ function mixed(node: ChannelNode, input: Operand, weight: Operand, outAxis: 0 | 
     blocked: 'in',
     scale: node.attrs.float('alpha', 1),
     border: false,
-    ...(plain && { bias: { value: c!, axis: along } }),
-    addBias: (cut, delta) => addBias(cut, delta, outAxis, plain ? along : undefined),
+    ...(bias && { bias }),
+    addBias: (cut, delta) => {
+      const scaled = delta.map((d) => d / beta);
+      if (!c) cut.setInput(2, floatTensor(y.dtype, outAxis === 1 ? [delta.length] : [delta.length, 1], scaled));
+      else if (!bias || beta === 0 || !addToParameter(cut, c, bias.axis, scaled)) addBehind(cut, outAxis, delta);
+    },
   };
-  const pins: Pin[] = [];
-  if (c && !plain) {
-    pins.push({ at: output, why: 'C of this Gemm is no plain bias' });
-    c.shape.forEach((_, axis) => {
-      pins.push({ at: { value: c, axis }, why: 'C of this Gemm is no plain bias' });
-    });
-  }
-  const links = c ? [] : [rows(input.free, axisOf(y, 1 - outAxis))];
-  return { mixes: [mix], links, pins };
+  const links: Link[] = [rows(input.free, axisOf(y, 1 - outAxis), c ? 'never' : 'zero')];
+  if (c && !bias) links.push(...aligned(c, y));
+  return { mixes: [mix], links };
 }
 
-/** @returns the axis of C that runs along axis `outAxis` of Y, or undefined where C is broadcast along it. */
-function alongOutput(c: ChannelValue, y: ChannelValue, outAxis: number): number | undefined {
+/** @returns C where it is one known number per output channel. */
+function plainBias(c: ChannelValue, y: ChannelValue, outAxis: number): AxisRef | undefined {
   const axis = outAxis - 2 + c.shape.length;
-  return axis >= 0 && c.shape[axis] === y.shape[outAxis] ? axis : undefined;
+  const fits = c.known && c.shape[axis] === y.shape[outAxis] && sizeOf(c.shape) === y.shape[outAxis];
+  return fits ? { value: c, axis } : undefined;
 }
 
-function addBias(cut: CutNode, delta: Float64Array, outAxis: 0 | 1, biasAxis: number | undefined): void {
-  const c = cut.inputs[2];
-  if (c && biasAxis !== undefined && addToParameter(cut, c, biasAxis, delta)) return;
-  if (c) {
-    addBehind(cut, outAxis, delta);
-    return;
-  }
-  const dims = outAxis === 1 ? [delta.length] : [delta.length, 1];
-  cut.setInput(2, floatTensor(cut.outputs[0].dtype, dims, delta));
+/** Links of the axes of C that are not broadcast. */
+function aligned(c: ChannelValue, y: ChannelValue): Link[] {
+  return c.shape.flatMap((size, axis): Link[] => {
+    const to = axis - c.shape.length + 2;
+    return size === y.shape[to] ? [{ from: { value: c, axis }, to: { value: y, axis: to }, constants: 'same' }] : [];
+  });
 }

@@ -39,6 +39,7 @@ export const InstanceNormalization = defineOp({
       { from: { value: scale!, axis: 0 }, to: { value: y, axis: 1 }, constants: 'same' },
       { from: { value: b!, axis: 0 }, to: { value: y, axis: 1 }, constants: 'same' },
     ],
+    gains: [{ from: { value: scale!, axis: 0 }, to: { value: y, axis: 1 } }],
   }),
   examples: [
     { title: 'images', inputs: [[2, 3, 4, 3], [3], [3]], parameters: [1, 2] },

@@ -4,7 +4,7 @@ import { sliceTap } from './convGradient.js';
 import { apart } from './examples.js';
 import { spreadTap } from './poolGradient.js';
 import { type ChannelNode, type ChannelRelation, defineOp, type OpNode } from './spec.js';
-import { paddedSizes, spatialPads, tapsOf, type Window, windowOf } from './window.js';
+import { paddedSizes, reachesPadding, spatialPads, tapsOf, type Window, windowOf } from './window.js';
 
 /*
  * Every window passes its gradient to one winner: where several elements are the maximum, to the first in row-major
@@ -92,7 +92,7 @@ export const MaxPool = defineOp({
 });
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
-  return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2));
+  return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2), 'pool');
 }
 
 /** @returns the channel rule of pools: channels pass one by one, and everything else stays. */
@@ -104,9 +104,10 @@ export function poolChannels(constants: 'same' | 'zero'): (node: ChannelNode) =>
   });
 }
 
-/** No element lies in two windows. */
-function sideBySide({ kernel, strides, dilations }: Window): boolean {
-  return kernel.every((k, i) => k <= strides[i] && dilations[i] === 1);
+/** No element lies in two windows, and no window reaches into padding (MaxUnpool then expects another size). */
+function sideBySide(window: Window): boolean {
+  const { kernel, strides, dilations } = window;
+  return !reachesPadding(window) && kernel.every((k, i) => k <= strides[i] && dilations[i] === 1);
 }
 
 function unpooled(g: GraphBuilder, x: Value, indices: Value, dy: Value, { kernel, strides }: Window): Value {

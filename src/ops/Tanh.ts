@@ -1,3 +1,3 @@
 import { unary } from './unary.js';
 
-export const Tanh = unary({ op: 'Tanh', grad: (g, { y, dy }) => g.mul(dy, g.sub(g.scalar(1), g.mul(y, y))) });
+export const Tanh = unary({ op: 'Tanh', grad: (g, { y, dy }) => g.mul(dy, g.sub(g.scalar(1, y.dtype), g.mul(y, y))) });

@@ -1,4 +1,4 @@
-import type { ChannelRelation, ChannelValue, CutNode, Link, Pin } from './spec.js';
+import type { ChannelRelation, ChannelValue, Link, Pin } from './spec.js';
 
 /** Consecutive axes of one shape that hold the same elements as consecutive axes of another; size-1 axes are left out. */
 export interface Factors {
@@ -56,11 +56,6 @@ export function regrouping(op: string, x: ChannelValue, y: ChannelValue): Channe
     for (const axis of to.slice(1)) pins.push({ at: at(y, axis), why });
   }
   return { links, pins };
-}
-
-/** @returns a value's shape in the cut graph. */
-export function cutShape(cut: CutNode, value: ChannelValue): number[] {
-  return value.shape.map((size, axis) => cut.kept({ value, axis })?.length ?? size);
 }
 
 function axesAboveOne(shape: readonly number[]): number[] {

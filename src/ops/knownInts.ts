@@ -1,7 +1,5 @@
-import { Attributes } from '../onnx/attributes.js';
-import type { NodeProto } from '../onnx/proto.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { ChannelNode, NormaliseContext } from './spec.js';
+import type { ChannelNode } from './spec.js';
 
 /** @returns the elements of an integer tensor as numbers; INT64_MAX becomes the nearest number. */
 export function ints(tensor: Tensor): number[] {
@@ -14,16 +12,10 @@ export function intsOf(node: ChannelNode, input: number, attribute: string): num
   return known ? ints(known.tensor) : node.attrs.ints(attribute);
 }
 
-/** @returns the same while normalising. */
-export function givenInts(
-  node: NodeProto,
-  context: NormaliseContext,
-  input: number,
-  attribute: string,
-): number[] | undefined {
-  const name = node.input[input];
-  const known = name ? context.known(name) : undefined;
-  return known ? ints(known) : new Attributes(node).ints(attribute);
+/** @returns true where one element of a list is the same in every run. */
+export function isStable(node: ChannelNode, input: number, element: number): boolean {
+  const known = node.inputs[input]?.known;
+  return known ? known.stable === 'all' || known.stable[element] !== 0 : node.inputs[input] === undefined;
 }
 
 /** @returns an axis counted from the front. */

@@ -24,30 +24,35 @@ export function windowOf(
   kernel: readonly number[],
   input: readonly number[],
   output: readonly number[],
+  of: 'conv' | 'pool' = 'conv',
 ): Window {
   const rank = kernel.length;
   const strides = attrs.ints('strides') ?? new Array<number>(rank).fill(1);
   const dilations = attrs.ints('dilations') ?? new Array<number>(rank).fill(1);
   const reach = kernel.map((k, i) => (output[i] - 1) * strides[i] + extent(k, dilations[i]));
-  const before = padsBefore(
-    attrs,
-    reach.map((r, i) => Math.max(0, r - input[i])),
-  );
+  const before = padsBefore(attrs, kernel, strides, input, of);
   return { kernel, strides, dilations, before, after: reach.map((r, i) => r - input[i] - before[i]), input, output };
 }
 
-/** @returns the padding before each axis, given the total that `auto_pad` has to make up for. */
-function padsBefore(attrs: Attributes, needed: readonly number[]): number[] {
-  switch (attrs.string('auto_pad', 'NOTSET')) {
-    case 'SAME_UPPER':
-      return needed.map((n) => Math.floor(n / 2));
-    case 'SAME_LOWER':
-      return needed.map((n) => Math.ceil(n / 2));
-    case 'VALID':
-      return needed.map(() => 0);
-    default:
-      return attrs.ints('pads')?.slice(0, needed.length) ?? needed.map(() => 0);
-  }
+/**
+ * As onnxruntime has it: `auto_pad` makes up for the kernel without its dilation, and where the stride is larger than the
+ * kernel, the windows of a pool move inwards.
+ */
+function padsBefore(
+  attrs: Attributes,
+  kernel: readonly number[],
+  strides: readonly number[],
+  input: readonly number[],
+  of: 'conv' | 'pool',
+): number[] {
+  const auto = attrs.string('auto_pad', 'NOTSET');
+  if (auto === 'NOTSET') return attrs.ints('pads')?.slice(0, kernel.length) ?? kernel.map(() => 0);
+  if (auto === 'VALID') return kernel.map(() => 0);
+  return kernel.map((k, i) => {
+    const needed = (Math.ceil(input[i] / strides[i]) - 1) * strides[i] + k - input[i];
+    if (needed < 0 && of === 'conv') return 0;
+    return Math.trunc((auto === 'SAME_LOWER' ? needed + 1 : needed) / 2) + 0; // no negative zero
+  });
 }
 
 /** @returns how many input elements a dilated kernel spans. */

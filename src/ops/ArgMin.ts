@@ -1,0 +1,3 @@
+import { arg } from './arg.js';
+
+export const ArgMin = arg('ArgMin');

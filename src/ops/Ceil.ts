@@ -1,0 +1,3 @@
+import { unary } from './unary.js';
+
+export const Ceil = unary({ op: 'Ceil', grad: 'it is piecewise constant' });

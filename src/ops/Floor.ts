@@ -1,0 +1,3 @@
+import { unary } from './unary.js';
+
+export const Floor = unary({ op: 'Floor', grad: 'it is piecewise constant' });

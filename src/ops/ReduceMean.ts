@@ -1,0 +1,7 @@
+import { reduction } from './reduction.js';
+
+export const ReduceMean = reduction({
+  op: 'ReduceMean',
+  constants: 'same',
+  grad: (g, { dy, count }) => g.mul(dy, 1 / count),
+});

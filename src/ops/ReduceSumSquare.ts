@@ -1,0 +1,7 @@
+import { reduction } from './reduction.js';
+
+export const ReduceSumSquare = reduction({
+  op: 'ReduceSumSquare',
+  constants: 'zero',
+  grad: (g, { x, dy }) => g.mul(x, g.mul(dy, 2)),
+});

@@ -1,0 +1,11 @@
+import { noGradient, pinAll } from './links.js';
+import { defineOp } from './spec.js';
+
+export const Size = defineOp({
+  op: 'Size',
+  inputs: ['data'],
+  outputs: ['size'],
+  grad: noGradient,
+  channels: (node) => pinAll(node, 'Size counts all elements'),
+  examples: [{ title: 'any shape', inputs: [[2, 3]] }],
+});
