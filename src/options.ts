@@ -27,7 +27,7 @@ export interface CallOptions {
 
 /** How models are run. */
 export interface RunOptions {
-  /** Threads of onnxruntime. Default: the number of physical cores that this process may use. */
+  /** Threads of onnxruntime. Default: as many as this process may use processors. */
   readonly threads?: number;
   /** Default `auto`: the fastest one that passes its self-test on this machine. */
   readonly provider?: Provider;

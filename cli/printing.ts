@@ -1,0 +1,99 @@
+import { relative } from 'node:path';
+import type { Comparison } from '../src/compare.js';
+import type { Inspection } from '../src/inspect.js';
+import { formatBytes, formatCount, formatInteger, formatSeconds } from '../src/report/format.js';
+import type { Report } from '../src/report/schema.js';
+import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
+
+/** The text that ends a run of the main command or of `strip`. */
+export function printReport(report: Report): string {
+  const { run, output } = report;
+  const outcomes = {
+    completed: false as const,
+    'time budget': 'The time budget was used up: this is the best valid model so far.',
+    interrupted: 'Stopped by the user: this is the best valid model so far.',
+  };
+  return lines(
+    report.layers.some((l) => l.after < l.before) ? layersTable(report.layers) : 'No units were removed.',
+    '',
+    reportTable(report),
+    metricNote(report.after) ? `${metricNote(report.after)}.` : false,
+    outcomes[run.outcome],
+    `${run.engine} on ${run.provider}, ${run.threads} threads, seed ${run.seed}, ${formatSeconds(run.seconds)}.`,
+    output ? `Written: ${output.path}` : 'Nothing was written.',
+  );
+}
+
+/** The text of `compare`. */
+export function printComparison(comparison: Comparison): string {
+  const { a, b, run, drift } = comparison;
+  const speed = comparison.ratio.latency;
+  return lines(
+    factsTable([a, b], [clip(nameOf(a.path), 20), clip(nameOf(b.path), 20)]),
+    metricNote(b) ? `${metricNote(b)}.` : false,
+    `${speed.toFixed(2)} times the speed, as the median of interleaved pairs of runs.`,
+    `Drift on ${formatInteger(drift.samples)} ${comparison.data ? 'samples' : 'drawn inputs'}: at most ${drift.maxAbsolute.toPrecision(3)}, ${drift.maxRelative.toPrecision(3)} of the largest output.`,
+    `${run.engine} on ${run.provider}, ${run.threads} threads.`,
+  );
+}
+
+/** The text of `inspect`. */
+export function printInspection(inspection: Inspection): string {
+  const layers = plainTable(['layer', 'operator', 'parameters', 'MACs', 'output']);
+  for (const l of inspection.layers) {
+    if (l.params === 0 && l.macs === 0) continue;
+    layers.push([
+      clip(l.name, 24),
+      clip(l.op, 18),
+      right(formatCount(l.params)),
+      right(formatCount(l.macs)),
+      clip(`[${l.outputShape}]`, 18),
+    ]);
+  }
+  const families = plainTable(['removable units of', 'count']);
+  for (const f of inspection.families) families.push([clip(f.name, 60), right(formatInteger(f.units))]);
+  const units = inspection.families.reduce((sum, f) => sum + f.units, 0);
+  return lines(
+    `${inspection.path}: opset ${inspection.opset}${inspection.producer && `, made by ${inspection.producer}`}`,
+    ...inspection.inputs.map((i) => `  input  ${i.name} ${i.dtype} [${i.shape.join(', ')}]`),
+    ...inspection.outputs.map((o) => `  output ${o.name} ${o.dtype} [${o.shape.join(', ')}]`),
+    `${formatInteger(inspection.params)} parameters, ${formatCount(inspection.macs)} MACs a sample, ${formatBytes(inspection.bytes)}`,
+    '',
+    layers.toString(),
+    '',
+    units > 0 ? families.toString() : 'There are no removable units.',
+    units > 0 && `${formatInteger(units)} removable units in ${inspection.families.length} families.`,
+    ...section(
+      'Pinned: these channels stay',
+      inspection.pinned.map((p) => `${p.what}: ${p.why}`),
+    ),
+    ...section(
+      'Trained',
+      inspection.trained.filter((t) => t.trained).map((t) => `${t.name}: ${t.why}`),
+    ),
+    ...section(
+      'Not trained',
+      inspection.trained.filter((t) => !t.trained).map((t) => `${t.name}: ${t.why}`),
+    ),
+    ...section('Notes', inspection.notes),
+  );
+}
+
+const MOST_LINES = 40;
+
+function section(title: string, entries: readonly string[]): string[] {
+  if (entries.length === 0) return [];
+  const shown = entries.slice(0, MOST_LINES).map((entry) => `  ${entry}`);
+  const rest = entries.length - shown.length;
+  return ['', `${title}:`, ...shown, ...(rest > 0 ? [`  and ${rest} more (--json lists them all)`] : [])];
+}
+
+function nameOf(path: string): string {
+  const short = relative('.', path);
+  return short.length < path.length ? short : path;
+}
+
+/** Joins the lines that are there. */
+function lines(...all: readonly (string | false)[]): string {
+  return `${all.filter((line) => line !== false).join('\n')}\n`;
+}

@@ -1,0 +1,116 @@
+import { CgesError } from './errors.js';
+import { openJudging } from './judging.js';
+import { type OnnxFile, readModel } from './onnx/read.js';
+import type { CompareOptions, InputShapes } from './options.js';
+import { fileFacts } from './report/files.js';
+import {
+  type DataFacts,
+  type Drift,
+  type FileFacts,
+  type ModelFacts,
+  type PreprocessingFacts,
+  REPORT_SCHEMA_VERSION,
+  type RunFacts,
+} from './report/schema.js';
+import { resolveProvider } from './runtime/providers.js';
+import { loadsOn } from './runtime/session.js';
+import { defaultThreads } from './runtime/threads.js';
+import { type Analysis, analyse } from './shape/analyse.js';
+import { freeInputs } from './shape/feeds.js';
+import { measureModels } from './validate/measure.js';
+
+/** Two models side by side, as `compare --json` writes it. */
+export interface Comparison {
+  readonly schemaVersion: typeof REPORT_SCHEMA_VERSION;
+  readonly command: 'compare';
+  readonly run: Omit<RunFacts, 'outcome'>;
+  readonly a: FileFacts & ModelFacts;
+  readonly b: FileFacts & ModelFacts;
+  /** How many times smaller or faster b is; `latency` is the median of the ratios of interleaved runs. */
+  readonly ratio: { readonly params: number; readonly macs: number; readonly bytes: number; readonly latency: number };
+  /** Of b against a. */
+  readonly drift: Drift;
+  readonly data: DataFacts | null;
+  readonly preprocessing: PreprocessingFacts | null;
+  readonly warnings: readonly string[];
+}
+
+/** Holds two models against each other: what they hold and cost, how fast they are, how right, and how far apart. */
+export async function compare(options: CompareOptions): Promise<Comparison> {
+  const { onEvent = () => {}, signal, seed = 0, threads = defaultThreads() } = options;
+  const started = performance.now();
+  onEvent({ type: 'phase', phase: 'inspect', message: `reading ${options.a} and ${options.b}` });
+  const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
+  const files = [readModel(options.a), readModel(options.b)] as const;
+  requireSameInputs(...files);
+
+  const warnings: string[] = [];
+  const tell = (message: string) => {
+    warnings.push(message);
+    onEvent({ type: 'warning', message });
+  };
+  const analyses = await Promise.all(
+    files.map((file) => analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) })),
+  );
+  const judged =
+    options.data === undefined ? undefined : await openJudging(files[0], analyses[0], { ...options, tell });
+
+  onEvent({ type: 'phase', phase: 'measure', message: 'latency, interleaved; outputs on the same inputs' });
+  const { facts, speedup } = await measureModels(
+    files.map((file, i) => ({ file, analysis: analyses[i] })),
+    { provider, threads, seed, judging: judged?.judging, signal },
+  );
+  const [a, b] = facts;
+  return {
+    schemaVersion: REPORT_SCHEMA_VERSION,
+    command: 'compare',
+    run: { engine: 'onnxruntime', provider, threads, seed, seconds: (performance.now() - started) / 1000 },
+    a: { ...fileFacts(files[0]), ...a },
+    b: { ...fileFacts(files[1]), ...b },
+    ratio: {
+      params: a.params / b.params,
+      macs: a.macs / b.macs,
+      bytes: a.bytes / b.bytes,
+      latency: speedup[1],
+    },
+    drift: b.drift!,
+    data: judged?.data ?? null,
+    preprocessing: judged?.preprocessing ?? null,
+    warnings,
+  };
+}
+
+/** @returns shapes by input name; one shape without a name is for the only input. */
+export function shapesByName(
+  file: OnnxFile,
+  shapes: InputShapes | undefined,
+): Record<string, readonly number[]> | undefined {
+  if (shapes === undefined) return undefined;
+  const names = freeInputs(file.model.graph).map((input) => input.name);
+  const known = `the model's inputs are ${names.join(', ')}`;
+  if (isOneShape(shapes)) {
+    if (names.length === 1) return { [names[0]]: shapes };
+    throw new CgesError('USAGE', `one shape for ${names.length} inputs`, {
+      file: file.path,
+      hint: `${known}: give NAME:SHAPE for each`,
+    });
+  }
+  const unknown = Object.keys(shapes).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new CgesError('USAGE', `there is no input named '${unknown}'`, { file: file.path, hint: known });
+  }
+  return { ...shapes };
+}
+
+function isOneShape(shapes: InputShapes): shapes is readonly number[] {
+  return Array.isArray(shapes);
+}
+
+function requireSameInputs(a: OnnxFile, b: OnnxFile): void {
+  const [p, q] = [a, b].map((file) => freeInputs(file.model.graph).map((input) => input.name));
+  if (p.length === q.length && p.every((name) => q.includes(name))) return;
+  throw new CgesError('USAGE', `the models take different inputs: ${p.join(', ')} and ${q.join(', ')}`, {
+    file: b.path,
+    hint: 'only models with the same inputs can be compared',
+  });
+}

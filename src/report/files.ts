@@ -1,0 +1,13 @@
+import { createHash } from 'node:crypto';
+import type { OnnxFile } from '../onnx/read.js';
+import { bytesOf } from '../validate/measure.js';
+import type { FileFacts } from './schema.js';
+
+/** @returns what identifies a model file in a report. */
+export function fileFacts(file: OnnxFile): FileFacts {
+  return {
+    path: file.path,
+    bytes: bytesOf(file),
+    sha256: createHash('sha256').update(file.bytes).digest('hex'),
+  };
+}

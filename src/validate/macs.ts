@@ -1,0 +1,47 @@
+import { specOf } from '../ops/index.js';
+import type { Analysis } from '../shape/analyse.js';
+import { sizeOf } from '../tensor/tensor.js';
+
+/** What one node costs, and what it holds. */
+export interface LayerCost {
+  readonly name: string;
+  readonly op: string;
+  /** Multiply–accumulates for one sample. */
+  readonly macs: number;
+  /** Elements of the constants that the node reads; a shared one is counted where it is read first. */
+  readonly params: number;
+  /** Of the first output, at the batch that was analysed. */
+  readonly outputShape: readonly number[];
+}
+
+/** @returns multiply–accumulates for one sample. */
+export function macsOf(analysis: Analysis): number {
+  return layerCosts(analysis).reduce((sum, layer) => sum + layer.macs, 0);
+}
+
+/** @returns every node's cost, in the order in which they run; Constant nodes are left out. */
+export function layerCosts(analysis: Analysis): LayerCost[] {
+  const batch = batchOf(analysis);
+  const counted = new Set<string>();
+  return analysis.channelNodes().flatMap((node) => {
+    if (node.op === 'Constant') return [];
+    let params = 0;
+    for (const value of node.inputs) {
+      const stored = value?.known && value.dtype.includes('float') && value.shape.length > 0;
+      if (!value || !stored || counted.has(value.name)) continue;
+      counted.add(value.name);
+      params += sizeOf(value.shape);
+    }
+    const macs = specOf(node.op, node.proto.domain, node.opset)?.macs?.(node) ?? 0;
+    const { name, op } = node;
+    return [{ name, op, macs: Math.round(macs / batch), params, outputShape: node.outputs[0]?.shape ?? [] }];
+  });
+}
+
+/** Samples in the run whose shapes were read. */
+function batchOf({ batch, inputs }: Analysis): number {
+  if (batch.kind === 'rebatched') return batch.literal;
+  if (batch.kind === 'fixed') return batch.size;
+  for (const { batchAxis, shape } of inputs) if (batchAxis !== undefined) return shape[batchAxis];
+  return 1;
+}
