@@ -36,7 +36,7 @@ export function windowOf(
 
 /**
  * As onnxruntime has it: `auto_pad` makes up for the kernel without its dilation, and where the stride is larger than the
- * kernel, the windows of a pool move inwards.
+ * kernel, windows move inwards, those of a convolution by a little less (read off its results).
  */
 function padsBefore(
   attrs: Attributes,
@@ -49,8 +49,8 @@ function padsBefore(
   if (auto === 'NOTSET') return attrs.ints('pads')?.slice(0, kernel.length) ?? kernel.map(() => 0);
   if (auto === 'VALID') return kernel.map(() => 0);
   return kernel.map((k, i) => {
-    const needed = (Math.ceil(input[i] / strides[i]) - 1) * strides[i] + k - input[i];
-    if (needed < 0 && of === 'conv') return 0;
+    const short = (Math.ceil(input[i] / strides[i]) - 1) * strides[i] + k - input[i];
+    const needed = short < 0 && of === 'conv' ? short + 1 : short;
     return Math.trunc((auto === 'SAME_LOWER' ? needed + 1 : needed) / 2) + 0; // no negative zero
   });
 }
