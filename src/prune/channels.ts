@@ -1,0 +1,252 @@
+import type { ModelProto, NodeProto } from '../onnx/proto.js';
+import { specOf } from '../ops/index.js';
+import { type AxisRef, type ChannelNode, type ChannelRelation, type ChannelValue, isRefusal, type Mix } from '../ops/spec.js';
+import { Atoms } from './atoms.js';
+import { capturedBy, constantsOf, isConstant, type Parameter, parametersOf, untie } from './parameters.js';
+
+/** The user's graph as channel rules see it. */
+export interface ChannelSource {
+  readonly model: ModelProto;
+  readonly folder?: string;
+  /** The nodes of the top-level graph in topological order. */
+  readonly nodes: readonly GraphNode[];
+}
+
+/** A node with its place in the user's graph. */
+export interface GraphNode extends ChannelNode {
+  readonly proto: NodeProto;
+  /** Index in the graph's list of nodes. */
+  readonly index: number;
+}
+
+export interface ChannelOptions {
+  /** Tells which weights, values and nodes (by name) must keep all their channels. */
+  readonly keep?: (name: string) => boolean;
+  /** The name that one use of a shared one-dimensional initializer gets of its own. */
+  readonly nameOf?: (node: number, input: number) => string | undefined;
+}
+
+/** One value and where its atoms lie: index `i` of axis `a` is slot `base[a] + i`. */
+export interface Slots {
+  readonly value: ChannelValue;
+  readonly base: readonly number[];
+  /** Computed from the inputs of the model: what it holds is not known beforehand. */
+  readonly runtime: boolean;
+}
+
+/** A node with what its operator says about channels. */
+export interface RelatedNode {
+  /** Index in the graph's list of nodes. */
+  readonly index: number;
+  readonly proto: NodeProto;
+  readonly channel: ChannelNode;
+  readonly relation: ChannelRelation;
+}
+
+/** Why channels cannot be removed. */
+export interface PinReason {
+  /** Name of the node, or of its first output. */
+  readonly node: string;
+  readonly op: string;
+  readonly why: string;
+}
+
+/** An axis of which the same count must stay in each of `blocks` equal blocks. */
+export interface BlockQuota {
+  readonly base: number;
+  readonly size: number;
+  readonly blocks: number;
+}
+
+/** All atoms of a graph, united into units. */
+export interface Channels {
+  readonly source: ChannelSource;
+  /** In topological order. */
+  readonly nodes: readonly RelatedNode[];
+  readonly values: ReadonlyMap<string, Slots>;
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Number of slots. */
+  readonly slots: number;
+  /** The unit of every slot, or -1 where it is pinned or not cut. */
+  readonly unit: Int32Array;
+  readonly units: number;
+  readonly quotas: readonly BlockQuota[];
+  /** What pins a slot; undefined for a slot of a unit. */
+  pinOf(slot: number): PinReason | undefined;
+  slotOf(at: AxisRef): number;
+  /** Names that bodies of a node read from the graph around them. */
+  captured(node: number): readonly string[];
+}
+
+/**
+ * Unites the atoms of all axes by what operators say of them. It fails closed: axes that no rule names, inputs and
+ * outputs of the model, values that bodies of other graphs capture and operators without rules pin their atoms.
+ */
+export function relateChannels(source: ChannelSource, options: ChannelOptions = {}): Channels {
+  const { graph } = source.model;
+  const nodes = untie(source, options.nameOf);
+  const constants = constantsOf(source);
+  const parameters = parametersOf(constants, nodes);
+  const values = layOut(nodes);
+  const slots = [...values.values()].reduce((n, v) => n + v.value.shape.reduce((a, d) => a + d, 0), 0);
+  const atoms = new Atoms(slots);
+  const at = ({ value, axis }: AxisRef): number => values.get(value.name)!.base[axis];
+  const reasons: PinReason[] = [];
+  const pin = (ref: AxisRef, reason: PinReason): void => {
+    if (reasons.at(-1) !== reason) reasons.push(reason);
+    atoms.pin(at(ref), ref.value.shape[ref.axis], reasons.length - 1);
+  };
+  const pinValue = (name: string, reason: PinReason): void => {
+    const value = values.get(name)?.value;
+    value?.shape.forEach((_, axis) => {
+      pin({ value, axis }, reason);
+    });
+  };
+
+  const outside = new Set(parameters.keys());
+  const computed = new Set(nodes.flatMap((n) => n.outputs.map((o) => o.name)));
+  for (const name of values.keys()) {
+    if (outside.has(name) || computed.has(name)) continue;
+    pinValue(name, { node: name, op: '', why: 'it is an input of the model' });
+  }
+  for (const { name } of graph.output) pinValue(name, { node: name, op: '', why: 'it is an output of the model' });
+
+  const related: RelatedNode[] = [];
+  const quotas: BlockQuota[] = [];
+  const seams: { at: AxisRef; reason: PinReason }[] = [];
+  for (const channel of nodes) {
+    const { proto, index } = channel;
+    const place = { node: proto.name || (proto.output.find((o) => o !== '') ?? ''), op: proto.opType };
+    for (const name of capturedBy(proto)) pinValue(name, { ...place, why: 'a body of this node reads it' });
+    const found = ruleOf(proto, channel);
+    const relation: ChannelRelation = typeof found === 'string' ? {} : found;
+    related.push({ index, proto, channel, relation });
+    const missing = { ...place, why: typeof found === 'string' ? found : 'no rule of the operator names this axis' };
+    for (const ref of unnamed(channel, relation)) pin(ref, missing);
+    if (isConstant(proto) && !constants.has(proto.output[0])) {
+      pinValue(proto.output[0], { ...place, why: 'it is stored as a sparse tensor' });
+    }
+    for (const { at: ref, why } of relation.pins ?? []) pin(ref, { ...place, why });
+    for (const { from, to, map } of relation.links ?? []) {
+      const [a, b, size] = [at(from), at(to), to.value.shape[to.axis]];
+      for (let j = 0; j < size; j++) {
+        const i = map ? map[j] : j;
+        if (i >= 0) atoms.unite(a + i, b + j);
+      }
+    }
+    for (const { at: ref, blocks } of relation.quotas ?? []) {
+      quotas.push({ base: at(ref), size: ref.value.shape[ref.axis], blocks });
+    }
+    for (const mix of relation.mixes ?? []) {
+      const blocked = relateMix(mix, atoms, at, quotas);
+      if (!blocked) continue;
+      // The blocks of such an axis are gathered one by one, which needs the weight itself.
+      if (parameters.has(mix.weight.name)) atoms.exempt(at(blocked), blocked.value.shape[blocked.axis]);
+      else seams.push({ at: mix.input, reason: { ...place, why: 'its grouped weight is computed by other nodes' } });
+    }
+    if (options.keep?.(proto.name ?? '')) {
+      for (const { name } of channel.outputs) pinValue(name, { ...place, why: 'asked to be kept' });
+    }
+  }
+  for (const { at: ref, reason } of seams) pin(ref, reason);
+  if (options.keep) {
+    for (const name of values.keys()) {
+      const given = parameters.get(name)?.name ?? name;
+      if (options.keep(given)) pinValue(name, { node: given, op: '', why: 'asked to be kept' });
+    }
+  }
+  const single: PinReason = { node: '', op: '', why: 'it is the only one of its axis' };
+  for (const { value } of values.values()) {
+    value.shape.forEach((size, axis) => {
+      if (size === 1) pin({ value, axis }, single);
+    });
+  }
+
+  const { unit, units, pinned } = atoms.classes();
+  return {
+    source,
+    nodes: related,
+    values,
+    parameters,
+    slots,
+    unit,
+    units,
+    quotas,
+    pinOf: (slot) => (pinned[slot] < 0 ? undefined : reasons[pinned[slot]]),
+    slotOf: at,
+    captured: (node) => capturedBy(graph.node[node]),
+  };
+}
+
+function layOut(nodes: readonly GraphNode[]): Map<string, Slots> {
+  const values = new Map<string, Slots>();
+  let next = 0;
+  for (const node of nodes) {
+    for (const value of [...node.inputs, ...node.outputs]) {
+      if (!value || values.has(value.name)) continue;
+      const base = value.shape.map((size) => {
+        next += size;
+        return next - size;
+      });
+      values.set(value.name, { value, base, runtime: value.known === undefined });
+    }
+  }
+  return values;
+}
+
+/** @returns what the operator says about a node's channels, or why nothing is known. */
+function ruleOf(proto: NodeProto, node: ChannelNode): ChannelRelation | string {
+  const spec = specOf(proto.opType, proto.domain, node.opset);
+  if (!spec) return 'the operator has no channel rule';
+  return isRefusal(spec.channels) ? spec.channels.refused : spec.channels(node);
+}
+
+/** @returns axes of a node's inputs and outputs that its relation does not name. */
+function unnamed(node: ChannelNode, relation: ChannelRelation): AxisRef[] {
+  const named = new Set<string>();
+  const name = (at: AxisRef): void => void named.add(`${at.axis} ${at.value.name}`);
+  for (const { from, to } of [...(relation.links ?? []), ...(relation.gains ?? [])]) {
+    name(from);
+    name(to);
+  }
+  for (const m of relation.mixes ?? []) {
+    name(m.input);
+    name(m.output);
+    name({ value: m.weight, axis: m.inAxis });
+    name({ value: m.weight, axis: m.outAxis });
+    if (m.bias) name(m.bias);
+  }
+  for (const { at } of relation.pins ?? []) name(at);
+  for (const at of relation.free ?? []) name(at);
+  return [...node.inputs, ...node.outputs].flatMap((value) =>
+    value ? value.shape.flatMap((_, axis) => (named.has(`${axis} ${value.name}`) ? [] : [{ value, axis }])) : [],
+  );
+}
+
+/** The two sides of a mix per group, as numbers of channels. */
+export function groupSizes(mix: Mix): { ins: number; outs: number } {
+  const { input, output, groups } = mix;
+  return { ins: input.value.shape[input.axis] / groups, outs: output.value.shape[output.axis] / groups };
+}
+
+/** Unites what a mix relates. @returns the axis of the weight whose indices mean other channels in every group. */
+function relateMix(mix: Mix, atoms: Atoms, at: (ref: AxisRef) => number, quotas: BlockQuota[]): AxisRef | undefined {
+  const { input, output, weight, inAxis, outAxis, groups, blocked, bias } = mix;
+  const { ins, outs } = groupSizes(mix);
+  const [x, y] = [at(input), at(output)];
+  const [wIn, wOut] = [{ value: weight, axis: inAxis }, { value: weight, axis: outAxis }];
+  const unite = (a: number, b: number, size: number): void => {
+    for (let i = 0; i < size; i++) atoms.unite(a + i, b + i);
+  };
+  if (bias && bias.value.shape[bias.axis] === outs * groups) unite(at(bias), y, outs * groups);
+  if (groups === 1 || blocked === 'out') unite(at(wIn), x, ins * groups);
+  if (groups === 1 || blocked === 'in') unite(at(wOut), y, outs * groups);
+  if (groups === 1) return undefined;
+  if (ins === 1) {
+    // Depthwise: an input channel goes with all that is made of it.
+    for (let o = 0; o < outs * groups; o++) atoms.unite(x + Math.floor(o / outs), y + o);
+    return undefined;
+  }
+  quotas.push({ base: x, size: ins * groups, blocks: groups }, { base: y, size: outs * groups, blocks: groups });
+  return blocked === 'in' ? wIn : wOut;
+}

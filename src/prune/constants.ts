@@ -1,0 +1,286 @@
+import type { AxisRef, ChannelValue, Link, Mix } from '../ops/spec.js';
+import type { Channels, RelatedNode, Slots } from './channels.js';
+import { numbersOf } from './contents.js';
+import { slices } from './measure.js';
+import { isLive, layoutOf } from './mixing.js';
+
+/** What is known of every slot of a graph. */
+export interface Flow {
+  /** 1 where the slice holds one and the same number whatever the inputs are. */
+  readonly constant: Uint8Array;
+  /** That number. */
+  readonly level: Float64Array;
+  /** 1 where an output of the model may change with the slice. */
+  readonly needed: Uint8Array;
+}
+
+/** Smallest and largest number found in every slot of the asked values, in runs of the model. */
+export interface Levels {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  /** Largest magnitude in the whole value. */
+  readonly magnitude: ReadonlyMap<string, number>;
+}
+
+/** Runs the model and reads the named values. */
+export type Measure = (values: readonly Slots[]) => Promise<Levels>;
+
+/** How far numbers that are equal by proof may lie apart by rounding, as a share of the largest in their value. */
+const ROUNDING = 1e-6;
+
+/**
+ * Finds constant and unneeded slots. Constant is what is so by proof (operators' rules and zero weights); its level is
+ * read from runs, where it must show as constant as well.
+ */
+export async function analyseFlow(channels: Channels, measure: Measure): Promise<Flow> {
+  const candidates = new ConstantPass(channels, undefined).run();
+  const values = [...channels.values.values()].filter(
+    (v) => v.runtime && v.base.some((base, a) => candidates.constant.subarray(base, base + v.value.shape[a]).includes(1)),
+  );
+  const levels = await measure(values);
+  const found = new ConstantPass(channels, levels).run();
+  return { ...found, needed: neededSlots(channels, found) };
+}
+
+interface Found {
+  readonly constant: Uint8Array;
+  readonly level: Float64Array;
+}
+
+/** The forward pass; without levels it is optimistic: every constant may be zero. */
+class ConstantPass {
+  private readonly constant: Uint8Array;
+  private readonly level: Float64Array;
+  private readonly read = new Set<string>();
+
+  constructor(
+    private readonly channels: Channels,
+    private readonly levels: Levels | undefined,
+  ) {
+    this.constant = new Uint8Array(channels.slots);
+    this.level = new Float64Array(channels.slots);
+  }
+
+  run(): Found {
+    for (const node of this.channels.nodes) {
+      for (const output of node.channel.outputs) {
+        const slots = this.channels.values.get(output.name);
+        if (!slots?.runtime) continue;
+        output.shape.forEach((size, axis) => {
+          this.accept(slots, axis, this.follow(node, { value: output, axis }, size));
+        });
+      }
+    }
+    return { constant: this.constant, level: this.level };
+  }
+
+  /** @returns which channels of an output axis are constant by the node's relation. */
+  private follow(node: RelatedNode, at: AxisRef, size: number): Uint8Array {
+    const { relation, channel } = node;
+    const links = (relation.links ?? []).filter((l) => same(l.to, at));
+    const joins = (relation.links ?? []).filter((l) => same(l.from, at));
+    const mixes = (relation.mixes ?? []).filter((m) => same(m.output, at));
+    const all = new Uint8Array(size);
+    if (links.length + joins.length + mixes.length === 0) return all;
+    const related = new Set<string>();
+    for (const { from } of links) related.add(from.value.name);
+    for (const { to } of joins) related.add(to.value.name);
+    for (const { input, weight, bias } of mixes) {
+      for (const value of [input.value, weight, bias?.value]) if (value) related.add(value.name);
+    }
+    // An operand that the rule does not relate to this axis may put anything into all of its channels.
+    if (channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x))) all.fill(1);
+    const zero = new Uint8Array(size);
+    for (const link of links) this.alongLink(link, all, relation.combine === 'product' ? zero : undefined);
+    for (const link of joins) this.alongJoin(link, all);
+    for (const mix of mixes) this.alongMix(mix, all);
+    for (const gain of relation.gains ?? []) {
+      if (!same(gain.to, at)) continue;
+      const from = this.baseOf(gain.from);
+      for (let j = 0; j < size; j++) if (this.isZero(from + j)) zero[j] = 1;
+    }
+    for (let j = 0; j < size; j++) if (zero[j]) all[j] = 1;
+    return all;
+  }
+
+  private alongLink({ from, map, constants }: Link, all: Uint8Array, zero?: Uint8Array): void {
+    const base = this.baseOf(from);
+    for (let j = 0; j < all.length; j++) {
+      const i = map ? map[j] : j;
+      if (i < 0) continue;
+      if (!this.passes(base + i, constants)) all[j] = 0;
+      if (zero && constants !== 'never' && this.isZero(base + i)) zero[j] = 1;
+    }
+  }
+
+  /** One output channel stands for several of the input: they must hold the same constant. */
+  private alongJoin({ to, map, constants }: Link, all: Uint8Array): void {
+    const base = this.baseOf(to);
+    const first = new Float64Array(all.length).fill(Number.NaN);
+    for (let i = 0; i < to.value.shape[to.axis]; i++) {
+      const j = map ? map[i] : i;
+      if (j < 0) continue;
+      const level = this.level[base + i];
+      if (Number.isNaN(first[j])) first[j] = level;
+      if (!this.passes(base + i, constants) || (this.levels && first[j] !== level)) all[j] = 0;
+    }
+  }
+
+  private alongMix(mix: Mix, all: Uint8Array): void {
+    const input = this.baseOf(mix.input);
+    const data = weightOf(mix);
+    const { taps, visit } = layoutOf(mix);
+    const stays = Uint8Array.from({ length: mix.input.value.shape[mix.input.axis] }, (_, i) =>
+      this.passes(input + i, mix.border ? 'zero' : 'same') ? 1 : 0,
+    );
+    visit((o, i, at) => {
+      if (all[o] && !stays[i] && isLive(data, taps, at)) all[o] = 0;
+    });
+    if (!mix.bias) return;
+    const bias = this.baseOf(mix.bias);
+    if (mix.bias.value.shape[mix.bias.axis] !== all.length) return;
+    for (let j = 0; j < all.length; j++) if (!this.passes(bias + j, 'same')) all[j] = 0;
+  }
+
+  private passes(slot: number, constants: Link['constants']): boolean {
+    if (this.constant[slot] === 0 || constants === 'never') return false;
+    return constants === 'same' || this.isZero(slot);
+  }
+
+  private isZero(slot: number): boolean {
+    return this.constant[slot] === 1 && (this.levels === undefined || this.level[slot] === 0);
+  }
+
+  /** @returns the first slot of an axis, its state filled in where the contents are known beforehand. */
+  private baseOf(at: AxisRef): number {
+    const base = this.channels.slotOf(at);
+    const key = `${at.axis} ${at.value.name}`;
+    const { known } = at.value;
+    if (known && !this.read.has(key)) {
+      this.read.add(key);
+      const data = known.stable === 'all' ? numbersOf(known.tensor) : undefined;
+      if (data) {
+        slices(data, at.value.shape, at.axis, (index, low, high) => {
+          if (low !== high) return;
+          this.constant[base + index] = 1;
+          this.level[base + index] = low;
+        });
+      }
+    }
+    return base;
+  }
+
+  private isHarmless(x: ChannelValue): boolean {
+    if (!x.known) return false;
+    const real = x.dtype === 'float32' || x.dtype === 'float16' || x.dtype === 'float64' || x.dtype === 'bfloat16';
+    return !real || x.known.stable === 'all';
+  }
+
+  private accept({ value, base }: Slots, axis: number, constant: Uint8Array): void {
+    const magnitude = this.levels?.magnitude.get(value.name) ?? 0;
+    for (let i = 0; i < constant.length; i++) {
+      if (constant[i] === 0) continue;
+      const slot = base[axis] + i;
+      if (this.levels) {
+        const [low, high] = [this.levels.low[slot], this.levels.high[slot]];
+        if (!(high >= low && high - low <= ROUNDING * magnitude)) continue;
+        this.level[slot] = low === high ? low : (low + high) / 2;
+      }
+      this.constant[slot] = 1;
+    }
+  }
+}
+
+/** The backward pass: what the outputs of the model may change with. */
+function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array {
+  const needed = new Uint8Array(channels.slots);
+  const { graph } = channels.source.model;
+  const all = (value: ChannelValue): void => {
+    const slots = channels.values.get(value.name);
+    slots?.base.forEach((base, a) => {
+      needed.fill(1, base, base + value.shape[a]);
+    });
+  };
+  const outside = new Set(graph.output.map((o) => o.name));
+  for (const { index } of channels.nodes) for (const name of channels.captured(index)) outside.add(name);
+  const used = new Set(outside);
+  for (const { channel } of channels.nodes) for (const x of channel.inputs) if (x) used.add(x.name);
+  for (const name of outside) {
+    const slots = channels.values.get(name);
+    if (slots) all(slots.value);
+  }
+  const isZero = (slot: number): boolean => constant[slot] === 1 && level[slot] === 0;
+
+  for (const { channel, relation } of channels.nodes.toReversed()) {
+    const outputs = channel.outputs.filter((o) => used.has(o.name));
+    const links = relation.links ?? [];
+    const mixes = relation.mixes ?? [];
+    for (const value of new Set(channel.inputs)) {
+      const slots = value && channels.values.get(value.name);
+      if (!slots?.runtime) continue;
+      value!.shape.forEach((size, axis) => {
+        const at: AxisRef = { value: value!, axis };
+        const base = slots.base[axis];
+        if ((relation.free ?? []).some((f) => same(f, at))) return;
+        for (const output of outputs) {
+          const out = links.filter((l) => same(l.from, at) && l.to.value.name === output.name);
+          const joins = links.filter((l) => same(l.to, at) && l.from.value.name === output.name);
+          const into = mixes.filter((m) => same(m.input, at) && m.output.value.name === output.name);
+          if (out.length + joins.length + into.length === 0) needed.fill(1, base, base + size);
+          for (const link of out) {
+            const to = channels.slotOf(link.to);
+            const silenced = silencers(link);
+            for (let j = 0; j < link.to.value.shape[link.to.axis]; j++) {
+              const i = link.map ? link.map[j] : j;
+              if (i >= 0 && needed[to + j] && !silenced.some((s) => s(j))) needed[base + i] = 1;
+            }
+          }
+          for (const link of joins) {
+            const from = channels.slotOf(link.from);
+            for (let i = 0; i < size; i++) {
+              const j = link.map ? link.map[i] : i;
+              if (j >= 0 && needed[from + j]) needed[base + i] = 1;
+            }
+          }
+          for (const mix of into) {
+            const to = channels.slotOf(mix.output);
+            const data = weightOf(mix);
+            const { taps, visit } = layoutOf(mix);
+            visit((o, i, first) => {
+              if (needed[to + o] && !needed[base + i] && isLive(data, taps, first)) needed[base + i] = 1;
+            });
+          }
+        }
+      });
+
+      /** Tells which output channels this operand cannot change, because another operand or a gain is zero there. */
+      function silencers(link: Link): ((j: number) => boolean)[] {
+        const gains = (relation.gains ?? []).filter((g) => same(g.to, link.to) && g.from.value.name !== link.from.value.name);
+        const factors = relation.combine === 'product' ? links.filter((l) => l !== link && same(l.to, link.to)) : [];
+        return [
+          ...gains.map((g) => (j: number) => isZero(channels.slotOf(g.from) + j)),
+          ...factors.map((f) => {
+            const from = channels.slotOf(f.from);
+            return (j: number) => f.constants !== 'never' && isZero(from + (f.map ? f.map[j] : j));
+          }),
+        ];
+      }
+    }
+  }
+  return needed;
+}
+
+function same(a: AxisRef, b: AxisRef): boolean {
+  return a.axis === b.axis && a.value.name === b.value.name;
+}
+
+const weights = new WeakMap<object, ArrayLike<number>>();
+
+/** @returns the weights of a mix as numbers. */
+export function weightOf(mix: Mix): ArrayLike<number> {
+  const { known, name } = mix.weight;
+  const data = known && (weights.get(known) ?? numbersOf(known.tensor));
+  if (!data) throw new Error(`a mix over the weight ${name}, whose contents are not known`);
+  weights.set(known, data);
+  return data;
+}

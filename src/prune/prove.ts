@@ -1,0 +1,120 @@
+import { CgesError } from '../errors.js';
+import type { ModelProto } from '../onnx/proto.js';
+import { openSession, type Session } from '../runtime/session.js';
+import { isFloat } from '../tensor/half.js';
+import type { DType, Tensor } from '../tensor/tensor.js';
+import { numbersOf } from './contents.js';
+
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** How far a stripped model's outputs lie from those of the model it was cut from, on the same inputs. */
+export interface StripDrift {
+  /** Runs that were compared. */
+  readonly runs: number;
+  /** Largest |a − b| over all outputs, and the largest as a share of the largest |a| of its output. */
+  readonly maxAbsolute: number;
+  readonly maxRelative: number;
+  /** What onnxruntime's own graph optimisations change in the original, as such a share. */
+  readonly rounding: number;
+  /** Elements of whole-number outputs (predicted classes) that differ, which a tie within rounding can do. */
+  readonly differing: number;
+}
+
+/** Share of an output's magnitude by which float32 results may differ when sums are taken in another order. */
+const FLOAT_ACCURACY = 1e-5;
+
+/** A shallow cut through rounding: how many times what the optimiser changes still counts as rounding. */
+const ROUNDING_FACTOR = 10;
+
+/**
+ * Runs both models on the same inputs. Whole-number outputs are judged by the floats that they are made of, `behind`.
+ *
+ * **Throws** VALIDATION_FAILED where they differ by more than rounding.
+ */
+export async function proveEqual(
+  original: ModelProto,
+  stripped: ModelProto,
+  runs: readonly Feeds[],
+  options: { behind?: readonly string[]; tolerance?: number; file?: string } = {},
+): Promise<StripDrift> {
+  const { behind = [], tolerance = FLOAT_ACCURACY, file } = options;
+  const sessions: Session[] = [];
+  const open = async (model: ModelProto, optimisation: 'all' | 'disabled'): Promise<Session> => {
+    const extra = behind.map((name) => ({ name, metadataProps: [] }));
+    const graph = { ...model.graph, output: [...model.graph.output, ...extra] };
+    const session = await openSession({ ...model, graph }, { optimisation, file });
+    sessions.push(session);
+    return session;
+  };
+  try {
+    const reference = await open(original, 'all');
+    const plain = await open(original, 'disabled');
+    const candidate = await open(stripped, 'all');
+    const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, differing: 0 };
+    for (const feeds of runs) {
+      const [a, same, b] = [await reference.run(feeds), await plain.run(feeds), await candidate.run(feeds)];
+      for (const [name, expected] of Object.entries(a)) {
+        const rounding = distance(expected, same[name]);
+        const drift = distance(expected, b[name]);
+        if (!isFloat(expected.dtype as DType)) {
+          if (!drift) throw failed(name, 'has another shape or type', file);
+          total.differing += drift.differing;
+          if (behind.length === 0 && drift.differing > (rounding?.differing ?? 0)) {
+            throw failed(name, `differs in ${drift.differing} elements`, file);
+          }
+          continue;
+        }
+        const limit = Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
+        if (!drift || !(drift.relative <= limit)) {
+          const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
+          throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);
+        }
+        total.rounding = Math.max(total.rounding, rounding?.relative ?? 0);
+        total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
+        total.maxRelative = Math.max(total.maxRelative, drift.relative);
+      }
+    }
+    return { runs: runs.length, ...total };
+  } finally {
+    for (const session of sessions) await session.close();
+  }
+}
+
+interface Distance {
+  readonly absolute: number;
+  readonly relative: number;
+  readonly differing: number;
+}
+
+/** @returns how far two tensors lie apart (NaN equals NaN), or undefined where their shapes or types differ. */
+function distance(a: Tensor, b: Tensor): Distance | undefined {
+  if (a.dtype !== b.dtype || a.dims.length !== b.dims.length || a.dims.some((d, i) => d !== b.dims[i])) return undefined;
+  const [x, y] = [numbersOf(a), numbersOf(b)];
+  if (!x || !y) {
+    const differing = Array.isArray(a.data) ? a.data.filter((s, i) => s !== b.data[i]).length : 0;
+    return { absolute: 0, relative: 0, differing };
+  }
+  let absolute = 0;
+  let magnitude = 0;
+  let differing = 0;
+  for (let i = 0; i < x.length; i++) {
+    if (Object.is(x[i], y[i]) || x[i] === y[i]) {
+      const size = Math.abs(x[i]);
+      if (size > magnitude && size < Number.POSITIVE_INFINITY) magnitude = size;
+      continue;
+    }
+    differing++;
+    const d = Math.abs(x[i] - y[i]);
+    if (!(d <= absolute)) absolute = d;
+    if (Math.abs(x[i]) > magnitude) magnitude = Math.abs(x[i]);
+  }
+  return { absolute, relative: absolute === 0 ? 0 : absolute / magnitude, differing };
+}
+
+function failed(value: string, what: string, file?: string): CgesError {
+  return new CgesError('VALIDATION_FAILED', `after the strip, output '${value}' ${what}`, {
+    value,
+    ...(file && { file }),
+    hint: 'nothing was written; --keep <name> holds the channels of a weight or node',
+  });
+}

@@ -1,0 +1,148 @@
+import { indexGraph } from '../onnx/graph.js';
+import { makeTensor } from '../onnx/make.js';
+import type { ModelProto } from '../onnx/proto.js';
+import type { OnnxFile } from '../onnx/read.js';
+import { isExternal, tensorOf } from '../onnx/tensors.js';
+import { analyse, type Analysis } from '../shape/analyse.js';
+import { makeFeeds } from '../shape/feeds.js';
+import { isFloat } from '../tensor/half.js';
+import { type Channels, relateChannels } from './channels.js';
+import { analyseFlow } from './constants.js';
+import { cutUnits } from './cut.js';
+import { flushSubnormals } from './flush.js';
+import { measureBy } from './measure.js';
+import { type Feeds, proveEqual, type StripDrift } from './prove.js';
+import { selectUnits } from './select.js';
+import { type UnitFamily, unitsOf } from './units.js';
+
+/*
+ * Comes in: a model in which some channels are dead. Goes out: the same function without them, and the proof. Nothing is
+ * decided here about which channels should die.
+ */
+
+export interface StripOptions {
+  /** Batches of real samples by input name, to prove by; without them inputs are drawn from the seed. */
+  readonly samples?: readonly Feeds[];
+  /** Largest difference of an output, as a share of its magnitude, that counts as float accuracy. Default 1e-5. */
+  readonly tolerance?: number;
+  /** Tells which weights, values and nodes (by name) keep all their channels. */
+  readonly keep?: (name: string) => boolean;
+  /** Sets subnormal weights to zero first; they make CPUs slow. Default true. */
+  readonly flush?: boolean;
+  readonly seed?: number;
+}
+
+/** What became of one family of units. */
+export interface FamilyCut {
+  readonly family: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+export interface StripResult {
+  readonly model: ModelProto;
+  /** All families of the model as it came in. */
+  readonly families: readonly FamilyCut[];
+  readonly unitsBefore: number;
+  readonly unitsAfter: number;
+  /** Subnormal weights that were set to zero. */
+  readonly flushed: number;
+  readonly drift: StripDrift;
+}
+
+/** Constants that fold may kill further units; a model that still changes after so many rounds is left as it is then. */
+const ROUNDS = 8;
+
+/**
+ * Removes all units that carry no information, exactly, and proves it by running both models.
+ *
+ * **Throws** VALIDATION_FAILED when the outputs differ by more than rounding.
+ */
+export async function strip(file: OnnxFile, analysis: Analysis, options: StripOptions = {}): Promise<StripResult> {
+  const { seed = 0, keep } = options;
+  const original = withWeightsInside(file);
+  const { model: clean, flushed } = options.flush === false ? { model: original, flushed: 0 } : flushSubnormals(original);
+  let model = clean;
+  let seen = clean === original ? analysis : await analyse(fileOf(file, model), analysis.options);
+  const counts = new Map<string, { before: number; after: number }>();
+  for (let round = 0; round < ROUNDS; round++) {
+    const channels = relateChannels({ model, nodes: seen.channelNodes() }, { keep });
+    const { families } = unitsOf(channels);
+    if (round === 0) for (const f of families) counts.set(f.name, { before: f.count, after: f.count });
+    const flow = await analyseFlow(channels, measureBy(model, [feedsOf(seen, seed, options)], channels.slots));
+    const selection = selectUnits(channels, flow);
+    if (selection.count === 0) break;
+    for (const f of families) account(counts, f, selection.removed);
+    model = cutUnits(channels, flow, selection);
+    seen = await analyse(fileOf(file, model), analysis.options);
+  }
+  const drift = await proveEqual(original, model, runsOf(analysis, seed, options), {
+    behind: floatsBehind(analysis),
+    tolerance: options.tolerance,
+    file: file.path || undefined,
+  });
+  const families = [...counts].map(([family, c]) => ({ family, ...c }));
+  const sum = (key: 'before' | 'after'): number => families.reduce((n, f) => n + f[key], 0);
+  return { model, families, unitsBefore: sum('before'), unitsAfter: sum('after'), flushed, drift };
+}
+
+/** @returns the channels of a model as its analysis found them. */
+export function channelsOf(analysis: Analysis, options: Parameters<typeof relateChannels>[1] = {}): Channels {
+  const { model, folder } = analysis.file;
+  return relateChannels({ model, folder, nodes: analysis.channelNodes() }, options);
+}
+
+function account(counts: Map<string, { before: number; after: number }>, family: UnitFamily, removed: Uint8Array): void {
+  const gone = family.units.reduce((n, unit) => n + removed[unit], 0);
+  const known = counts.get(family.name);
+  if (known) known.after -= gone;
+}
+
+function fileOf(file: OnnxFile, model: ModelProto): OnnxFile {
+  return { path: file.path, folder: file.folder, bytes: new Uint8Array(), model };
+}
+
+/** A model that is to be run from memory has its weights inside. */
+function withWeightsInside({ model, folder }: OnnxFile): ModelProto {
+  const { graph } = model;
+  if (!graph.initializer.some(isExternal)) return model;
+  const initializer = graph.initializer.map((t) => (isExternal(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t));
+  return { ...model, graph: { ...graph, initializer } };
+}
+
+/** @returns inputs for reading levels, in the shapes that the analysis saw. */
+function feedsOf({ inputs, sizes }: Analysis, seed: number, options: StripOptions): Feeds {
+  const batched = inputs.find((i) => i.batchAxis !== undefined);
+  const batch = batched ? batched.shape[batched.batchAxis!] : 1;
+  return makeFeeds(inputs, batch, sizes, seed + 1, options.samples?.[0]);
+}
+
+/** @returns inputs to prove by: the samples, else drawn ones at two batches. */
+function runsOf({ inputs, sizes }: Analysis, seed: number, options: StripOptions): Feeds[] {
+  if (options.samples && options.samples.length > 0) return [...options.samples];
+  const free = inputs.some((i) => i.batchAxis !== undefined);
+  return (free ? [1, 3] : [1, 1]).map((batch, i) => makeFeeds(inputs, batch, sizes, seed + 2 + i));
+}
+
+/** @returns the float values from which whole-number outputs (a predicted class) are made. */
+function floatsBehind(analysis: Analysis): string[] {
+  const { graph } = analysis.file.model;
+  const { producers } = indexGraph(graph);
+  const found = new Set<string>();
+  const outputs = new Set(graph.output.map((o) => o.name));
+  const visited = new Set<string>();
+  const open = [...outputs].filter((name) => {
+    const dtype = analysis.values.get(name)?.dtype;
+    return dtype !== undefined && !isFloat(dtype);
+  });
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (visited.has(name)) continue;
+    visited.add(name);
+    const fact = analysis.values.get(name);
+    if (fact?.known) continue;
+    if (fact?.dtype && isFloat(fact.dtype) && producers.has(name)) {
+      if (!outputs.has(name)) found.add(name);
+    } else open.push(...(producers.get(name)?.input ?? []));
+  }
+  return [...found];
+}

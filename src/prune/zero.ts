@@ -1,0 +1,43 @@
+import type { ModelProto } from '../onnx/proto.js';
+import { sizeOf, type Tensor } from '../tensor/tensor.js';
+import type { Channels } from './channels.js';
+import { copyOf } from './contents.js';
+import { copyGraph } from './copy.js';
+import { Contents } from './cutContents.js';
+import type { UnitFamily } from './units.js';
+
+/**
+ * Sets all that makes the chosen units to zero: weights, biases, scales and shifts.
+ * @param chosen tells for unit `index` of a family.
+ * @returns a new model, in which these units are dead by their producers.
+ */
+export function zeroUnits(
+  channels: Channels,
+  families: readonly UnitFamily[],
+  chosen: (family: UnitFamily, index: number) => boolean,
+): ModelProto {
+  const graph = copyGraph(channels.source.model.graph);
+  const contents = new Contents(channels, graph);
+  for (const family of families) {
+    for (const { parameter, axis, map } of family.parts) {
+      const indices = [...map].flatMap((unit, i) => (unit >= 0 && chosen(family, unit) ? [i] : []));
+      if (indices.length > 0) contents.put(parameter, zeroed(contents.of(parameter), axis, indices));
+    }
+  }
+  contents.write();
+  return { ...channels.source.model, graph };
+}
+
+function zeroed(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
+  const copy = copyOf(tensor);
+  const inner = sizeOf(tensor.dims.slice(axis + 1));
+  const outer = sizeOf(tensor.dims.slice(0, axis));
+  const data = copy.data as Float32Array;
+  for (let o = 0; o < outer; o++) {
+    for (const i of indices) {
+      const from = (o * tensor.dims[axis] + i) * inner;
+      data.fill(0, from, from + inner);
+    }
+  }
+  return copy;
+}
