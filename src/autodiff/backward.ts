@@ -101,10 +101,15 @@ function differentiate(
       if (!thunk) return;
       const who = `the gradient of ${node.op} ${node.name}, input ${i},`;
       const answer = thunk();
-      if (answer.dtype !== input.dtype) throw new Error(`${who} is ${answer.dtype}, not ${input.dtype}`);
-      contribute(input, checked(g.unbroadcast(answer, input.shape), input, who));
+      contribute(input, checked(fits(answer, input) ? g.unbroadcast(answer, input.shape) : answer, input, who));
     });
   });
+}
+
+/** Whether the answer has the input's shape, or one that the input broadcasts to. */
+function fits(answer: Value, { shape }: Value): boolean {
+  const lead = answer.shape.length - shape.length;
+  return lead >= 0 && shape.every((d, i) => d === 1 || d === answer.shape[lead + i]);
 }
 
 function checked(gradient: Value, of: Value, who: string): Value {

@@ -83,10 +83,11 @@ function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
 function countsOf({ attrs }: OpNode | ChannelNode, window: Window): number[] {
   const { kernel, strides, dilations, before, after, input, output } = window;
   const include = attrs.int('count_include_pad', 0) !== 0;
-  const declared = attrs.string('auto_pad', 'NOTSET') === 'NOTSET' ? attrs.ints('pads')?.slice(kernel.length) : after;
+  const computed = attrs.string('auto_pad', 'NOTSET').startsWith('SAME');
+  const declared = computed ? after : (attrs.ints('pads')?.slice(kernel.length) ?? []);
   const along = output.map((windows, i) => {
     const first = include ? -before[i] : 0;
-    const end = input[i] + (include ? Math.max(0, declared?.[i] ?? 0) : 0);
+    const end = input[i] + (include ? Math.max(0, declared[i] ?? 0) : 0);
     return Array.from({ length: windows }, (_, o) => {
       const start = o * strides[i] - before[i];
       const stop = start + extent(kernel[i], dilations[i]);

@@ -131,13 +131,20 @@ interface Normalised {
   readonly variance: Value;
 }
 
-/** With a momentum of 0 the kernel's running statistics are those of the batch. */
+/**
+ * With a momentum of 0 the kernel's running statistics are those of the batch, whatever the stored ones are.
+ *
+ * onnxruntime's kernel writes them over its inputs, even where these are read again or belong to the caller: it is given
+ * values of its own, each by another factor so that no optimisation makes one of two.
+ */
 function byKernel(g: GraphBuilder, node: OpNode): Normalised {
   const { attrs, inputs, outputs } = node;
-  const statistics = { dtype: inputs[3].dtype, shape: inputs[3].shape };
+  const [x, scale, bias, runningMean, runningVar] = inputs;
+  const own = (running: Value): Value => g.mul(running, 1 / (g.nodes.length + 2));
+  const statistics = { dtype: runningMean.dtype, shape: runningMean.shape };
   const [y, mean, variance] = g.emit(
     'BatchNormalization',
-    inputs,
+    [x, scale, bias, own(runningMean), own(runningVar)],
     [{ dtype: outputs[0].dtype, shape: outputs[0].shape, name: outputs[0].name }, statistics, statistics],
     { training_mode: 1, momentum: { float: 0 }, epsilon: { float: attrs.float('epsilon', 1e-5) } },
   );
