@@ -1,4 +1,5 @@
 import { CgesError } from '../errors.js';
+import { toNumber } from '../onnx/attributes.js';
 import { sortedNodes } from '../onnx/graph.js';
 import { makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
@@ -69,7 +70,7 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
     output: outputs.map(untyped),
     valueInfo: [],
   };
-  const session = await openSession({ ...model, graph: probing }, { optimisation: 'disabled', file: source.path });
+  const session = await openSession(withGraph(model, probing), { optimisation: 'disabled', file: source.path });
   return {
     dtypes,
     constants,
@@ -132,6 +133,11 @@ function withoutWeights(source: Probed, feedWeights: boolean) {
   return { slim: { ...graph, node, initializer, input }, fed, dtypes, constants };
 }
 
+/** Before IR 4 every initializer had to be an input as well: the probing graph's are not. */
+function withGraph(model: ModelProto, graph: GraphProto): ModelProto {
+  return { ...model, irVersion: Math.max(toNumber(model.irVersion ?? 0), 4), graph };
+}
+
 function untyped(name: string): ValueInfoProto {
   return { name, metadataProps: [] };
 }
@@ -147,7 +153,7 @@ async function typesOf(
   let session: Session;
   try {
     const asking: GraphProto = { ...graph, output: names.map(untyped), valueInfo: [] };
-    session = await openSession({ ...model, graph: asking }, { optimisation: 'disabled', file });
+    session = await openSession(withGraph(model, asking), { optimisation: 'disabled', file });
   } catch (error) {
     // onnxruntime-node cannot name bfloat16 and 8-bit floats: find the values that are such.
     if (!(error instanceof CgesError) || !/Unsupported data type/.test(error.message)) throw error;

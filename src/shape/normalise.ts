@@ -1,0 +1,321 @@
+import { CgesError } from '../errors.js';
+import { TRAINING_OPSET } from '../onnx/builder.js';
+import { opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
+import type { ModelProto, NodeProto } from '../onnx/proto.js';
+import type { OnnxFile } from '../onnx/read.js';
+import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
+import { constantOf } from '../onnx/weights.js';
+import { isFloat, toFloat32 } from '../tensor/half.js';
+import type { DType, Tensor } from '../tensor/tensor.js';
+import type { Analysis } from './analyse.js';
+import { canonicalForm } from './canonical.js';
+import { clonesOf } from './clones.js';
+import { type FreeInput, makeFeeds, shapeAt } from './feeds.js';
+import { type Logits, logitsOf } from './logits.js';
+import { nameMatcher } from './names.js';
+import { type Observation, openProbe, type Probe } from './probe.js';
+import { atBatch } from './rebatch.js';
+import { staticValues } from './static.js';
+import { rootOf, trainedNotes, type WeightUse, weightUses } from './trained.js';
+import type { TrainingGraph, TrainingInput, TrainingOutput, ValueType } from './training-graph.js';
+import { float32Feeds, modelOf } from './training-model.js';
+import { agreeWith } from './verify.js';
+
+/*
+ * Comes in: the user's model, what its runs told, and a batch size. Goes out: the same computation as a training graph
+ * - one opset, static shapes, float32, everything folded that follows from constants and shapes alone - proved equal by
+ * running both. The user's model is not changed.
+ */
+
+export type { Clone, TrainingGraph } from './training-graph.js';
+
+export interface TrainingOptions {
+  /** Name patterns of initializers or nodes that are not trained. */
+  readonly freeze?: readonly string[];
+  /** Name patterns of initializers that are trained although no rule says so. */
+  readonly train?: readonly string[];
+  /** The user's outputs that are trained (default: all that a loss can be computed on). */
+  readonly outputs?: readonly string[];
+}
+
+/**
+ * **Throws** NOTHING_TO_TRAIN when no weight reaches a float output, NO_GRADIENT when an operator has no form in the
+ * training graph's opset.
+ */
+export async function trainingGraph(
+  file: OnnxFile,
+  analysis: Analysis,
+  batch: number,
+  options: TrainingOptions = {},
+): Promise<TrainingGraph> {
+  const setting = settingOf(file, analysis, batch);
+  const probe = await openProbe(setting);
+  let seen: Observation;
+  try {
+    seen = await probe.run(setting.feeds);
+  } finally {
+    await probe.close();
+  }
+  const draft = draftOf(setting, probe, seen, options);
+  const graph = await typed(draft, setting);
+  await agreeWith({ ...setting, targets: draft.targets.map((t) => t.value) }, graph);
+  return graph;
+}
+
+/** The user's model as it runs at one batch. */
+export interface Setting {
+  readonly model: ModelProto;
+  readonly folder: string;
+  readonly path: string;
+  readonly batch: number;
+  readonly inputs: readonly FreeInput[];
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  /** The batch axis of a value, where it has one. */
+  batchAxis(name: string, shape: readonly number[]): number | undefined;
+}
+
+function settingOf(file: OnnxFile, analysis: Analysis, batch: number): Setting {
+  const { batch: kind, sizes, options } = analysis;
+  if (kind.kind === 'fixed' && kind.size !== batch) {
+    throw new RangeError(`this model runs batches of ${kind.size} only (${kind.why}), not of ${batch}`);
+  }
+  const model = kind.kind === 'rebatched' ? atBatch(file.model, kind, batch) : file.model;
+  const inputs = kind.kind === 'rebatched' ? kind.inputs : analysis.inputs;
+  return {
+    model,
+    folder: file.folder,
+    path: file.path,
+    batch,
+    inputs,
+    shapes: new Map(inputs.map((i) => [i.name, shapeAt(i, batch, sizes)])),
+    feeds: makeFeeds(inputs, batch, sizes, options.seed ?? 0, options.samples),
+    batchAxis(name, shape) {
+      if (kind.kind === 'free') return analysis.values.get(name)?.batchAxis;
+      return shape[0] === batch ? 0 : undefined;
+    },
+  };
+}
+
+interface Draft extends Omit<TrainingGraph, 'values' | 'outputs' | 'inputs'> {
+  readonly targets: readonly (Logits & { readonly of: readonly string[]; readonly name: string })[];
+}
+
+function draftOf(setting: Setting, probe: Probe, seen: Observation, options: TrainingOptions): Draft {
+  const { model } = setting;
+  const sorted = sortedNodes(model.graph);
+  const producers = new Map(sorted.flatMap((n) => n.output.filter((o) => o !== '').map((o) => [o, n] as const)));
+  const fixed = staticValues(model.graph);
+  const contents = contentsOf(setting, probe, seen);
+  const notes: string[] = [];
+  const targets = targetsOf(model, producers, fixed, probe.dtypes, options.outputs, notes);
+  const live = liveNodes(sorted, producers, fixed, targets);
+  const shape = (name: string) => setting.shapes.get(name) ?? seen.shapes.get(name) ?? contents.dims(name);
+
+  const uses = withoutMixed(
+    weightUses({
+      nodes: live,
+      producers,
+      fixed,
+      constants: contents.constants,
+      shape,
+      freeze: nameMatcher(options.freeze),
+      train: nameMatcher(options.train),
+    }),
+    live,
+    producers,
+    fixed,
+    contents.constants,
+  );
+  const taken = new Set([...probe.dtypes.keys(), ...producers.keys()]);
+  const fresh = (hint: string): string => {
+    let name = hint;
+    for (let k = 1; taken.has(name); k++) name = `${hint}_${k}`;
+    taken.add(name);
+    return name;
+  };
+  const places = new Map(model.graph.node.map((n, i) => [n, i]));
+  const clones = clonesOf({
+    uses,
+    producers,
+    fixed,
+    dims: (root) => contents.constants.get(root)!.dims,
+    indexOf: (node) => places.get(node),
+    fresh,
+  });
+  const form = canonicalForm({
+    live,
+    uses,
+    clones,
+    places,
+    producers,
+    fixed,
+    contents: contents.read,
+    dtypeOf: (name) => probe.dtypes.get(name),
+    shape,
+    opsetOf: (domain) => opsetOf(model, domain),
+    fresh,
+  });
+  const parameters = new Map<string, Tensor>();
+  for (const use of uses) {
+    const name = form.nameOf(use);
+    if (use.trained && !parameters.has(name)) parameters.set(name, toFloat32(contents.read(use.root)));
+  }
+  if (parameters.size === 0) {
+    throw new CgesError('NOTHING_TO_TRAIN', `no weight reaches ${targets.map((t) => `'${t.of[0]}'`).join(', ')}`, {
+      file: setting.path,
+      hint: options.freeze ? 'freeze fewer weights' : 'name weights with --train',
+    });
+  }
+  for (const [name, tensor] of form.roots) if (!parameters.has(name)) form.constants.set(name, tensor);
+  if (clones.length > 0) {
+    notes.push(
+      `${new Set(clones.map((c) => c.of)).size} merged initializers were told apart: ${new Set(clones.map((c) => c.name)).size} clones`,
+    );
+  }
+  return {
+    batch: setting.batch,
+    nodes: form.nodes,
+    parameters,
+    constants: form.constants,
+    state: form.state,
+    clones,
+    trained: trainedNotes(
+      uses,
+      [...contents.constants].filter(([, c]) => isFloat(c.dtype)).map(([name]) => name),
+    ),
+    notes,
+    targets: targets.map((t) => ({ ...t, name: form.resolve(t.value) })),
+  };
+}
+
+/** Contents of what is known before any sample comes in. */
+function contentsOf(setting: Setting, probe: Probe, seen: Observation) {
+  const protos = new Map(setting.model.graph.initializer.map((t) => [t.name ?? '', t]));
+  const constants = new Map<string, { dtype: DType; dims: readonly number[] }>();
+  for (const [name, proto] of protos) constants.set(name, { dtype: tensorType(proto), dims: tensorDims(proto) });
+  for (const node of setting.model.graph.node) {
+    const tensor = constantOf(node, setting.folder);
+    if (tensor) constants.set(node.output[0], tensor);
+  }
+  const read = (name: string): Tensor => {
+    const proto = protos.get(name);
+    const tensor = proto ? tensorOf(proto, setting.folder) : (probe.constants.get(name) ?? seen.known.get(name));
+    if (!tensor)
+      throw new CgesError('MODEL_INVALID', 'a constant could not be read', { file: setting.path, value: name });
+    return tensor;
+  };
+  return { constants, read, dims: (name: string) => constants.get(name)?.dims };
+}
+
+function targetsOf(
+  model: ModelProto,
+  producers: ReadonlyMap<string, NodeProto>,
+  fixed: ReadonlySet<string>,
+  dtypes: ReadonlyMap<string, DType>,
+  wanted: readonly string[] | undefined,
+  notes: string[],
+): (Logits & { of: string[] })[] {
+  const found = new Map<string, Logits & { of: string[] }>();
+  const names = model.graph.output.map((o) => o.name);
+  for (const name of wanted ?? []) {
+    if (names.includes(name)) continue;
+    throw new CgesError('USAGE', `the model has no output '${name}'`, { hint: `its outputs: ${names.join(', ')}` });
+  }
+  for (const name of wanted ?? names) {
+    const logits = fixed.has(name) ? undefined : logitsOf(name, producers, (v) => dtypes.get(v));
+    if (!logits || !producers.has(logits.value)) {
+      notes.push(`output '${name}' is not trained: ${fixed.has(name) ? 'it is constant' : 'no float value before it'}`);
+      continue;
+    }
+    if (logits.through.length > 0) {
+      notes.push(`output '${name}' is trained on '${logits.value}', before ${logits.through.join(', ')}`);
+    }
+    const known = found.get(logits.value);
+    if (known) known.of.push(name);
+    else found.set(logits.value, { ...logits, of: [name] });
+  }
+  if (found.size > 0) return [...found.values()];
+  throw new CgesError('NOTHING_TO_TRAIN', 'the model has no output of floats that a loss could be computed on', {
+    hint: `its outputs: ${names.join(', ')}`,
+  });
+}
+
+/** @returns nodes that the targets need and that depend on the model's inputs. */
+function liveNodes(
+  sorted: readonly NodeProto[],
+  producers: ReadonlyMap<string, NodeProto>,
+  fixed: ReadonlySet<string>,
+  targets: readonly Logits[],
+): NodeProto[] {
+  const live = new Set<NodeProto>();
+  const open = targets.map((t) => t.value);
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const node = producers.get(name);
+    if (!node || fixed.has(name) || live.has(node)) continue;
+    live.add(node);
+    open.push(...readsOf(node));
+  }
+  return sorted.filter((n) => live.has(n));
+}
+
+/** A weight that also goes into constant arithmetic, which is folded, would be two things: it stays what it is. */
+function withoutMixed(
+  uses: readonly WeightUse[],
+  live: readonly NodeProto[],
+  producers: ReadonlyMap<string, NodeProto>,
+  fixed: ReadonlySet<string>,
+  constants: ReadonlyMap<string, { dtype: DType; dims: readonly number[] }>,
+): WeightUse[] {
+  const mixed = new Set<string>();
+  const visited = new Set<string>();
+  const open = live
+    .flatMap((n) => readsOf(n))
+    .filter((name) => fixed.has(name) && !rootOf(name, { producers, constants }));
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (visited.has(name)) continue;
+    visited.add(name);
+    if (constants.has(name)) mixed.add(name);
+    const node = producers.get(name);
+    if (node && node.opType !== 'Shape' && node.opType !== 'Size') open.push(...readsOf(node));
+  }
+  return uses.map((use) =>
+    use.trained && mixed.has(use.root) ? { ...use, trained: false, why: 'also part of constant arithmetic' } : use,
+  );
+}
+
+/** Completes a draft with the type of every value, as a run of it tells. */
+async function typed(draft: Draft, setting: Setting): Promise<TrainingGraph> {
+  const { targets, ...rest } = draft;
+  const inputs: TrainingInput[] = setting.inputs.map((input) => ({
+    name: input.name,
+    dtype: isFloat(input.dtype) ? 'float32' : input.dtype,
+    shape: setting.shapes.get(input.name)!,
+    ...(input.batchAxis !== undefined && { batchAxis: input.batchAxis }),
+  }));
+  const model = modelOf({ ...rest, inputs, outputs: targets }, setting.model);
+  let seen: Observation;
+  let probe: Probe;
+  try {
+    probe = await openProbe({ model });
+    seen = await probe.run(float32Feeds(setting.feeds));
+    await probe.close();
+  } catch (cause) {
+    const place = cause instanceof CgesError ? cause.place : {};
+    throw new CgesError('NO_GRADIENT', `${place.op ?? 'an operator'} has no form in opset ${TRAINING_OPSET}`, {
+      ...place,
+      cause,
+    });
+  }
+  const values = new Map<string, ValueType>();
+  for (const { name, dtype, shape } of inputs) values.set(name, { dtype, shape });
+  for (const [name, tensor] of [...rest.constants, ...rest.parameters]) {
+    values.set(name, { dtype: tensor.dtype, shape: tensor.dims });
+  }
+  for (const [name, shape] of seen.shapes) values.set(name, { dtype: probe.dtypes.get(name)!, shape });
+  const outputs: TrainingOutput[] = targets.map(({ name, value, of, through }) => {
+    const batchAxis = setting.batchAxis(value, values.get(name)!.shape);
+    return { name, of, through, ...values.get(name)!, ...(batchAxis !== undefined && { batchAxis }) };
+  });
+  return { ...rest, values, inputs, outputs };
+}

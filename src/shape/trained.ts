@@ -1,0 +1,163 @@
+import { Attributes } from '../onnx/attributes.js';
+import type { NodeProto } from '../onnx/proto.js';
+import { specOf } from '../ops/index.js';
+import { isFloat } from '../tensor/half.js';
+import { type DType, sizeOf } from '../tensor/tensor.js';
+import type { NameMatcher } from './names.js';
+import type { TrainedNote } from './training-graph.js';
+
+/** What the choice of trained weights is made from. */
+export interface TrainedSource {
+  /** Nodes on the way to the outputs that depend on the model's inputs, in topological order. */
+  readonly nodes: readonly NodeProto[];
+  readonly producers: ReadonlyMap<string, NodeProto>;
+  /** Values that follow from constants and shapes alone. */
+  readonly fixed: ReadonlySet<string>;
+  /** Initializers and Constant nodes: element type and shape. */
+  readonly constants: ReadonlyMap<string, { readonly dtype: DType; readonly dims: readonly number[] }>;
+  shape(name: string): readonly number[] | undefined;
+  readonly freeze: NameMatcher;
+  readonly train: NameMatcher;
+}
+
+/** One constant as one input of one node reads it, maybe through operators that only rearrange it. */
+export interface WeightUse {
+  readonly root: string;
+  readonly node: NodeProto;
+  readonly input: number;
+  /** Nodes between the constant and the input, in order. */
+  readonly path: readonly NodeProto[];
+  readonly trained: boolean;
+  /** Running mean or variance of a BatchNormalization. */
+  readonly state: boolean;
+  readonly why: string;
+}
+
+const rearranging = new Set(['Identity', 'Transpose', 'Reshape', 'Cast', 'Squeeze', 'Unsqueeze', 'Flatten']);
+
+/** @returns the constant that a value shows, and the nodes between; undefined where more than rearranging happens. */
+export function rootOf(
+  value: string,
+  source: Pick<TrainedSource, 'producers' | 'constants'>,
+): { root: string; path: NodeProto[] } | undefined {
+  const path: NodeProto[] = [];
+  let name = value;
+  while (!source.constants.has(name)) {
+    const node = source.producers.get(name);
+    if (!node || node.domain || !rearranging.has(node.opType)) return undefined;
+    path.unshift(node);
+    name = node.input[0];
+  }
+  return { root: name, path };
+}
+
+/**
+ * Decides for each use of a float constant whether it is a weight: weights, biases and norm parameters by the
+ * operator's own knowledge, and a constant Add, Sub or Mul that follows a weighted operator along its channel axis.
+ * Scalars, masks and anchors are none. Patterns override both ways.
+ */
+export function weightUses(source: TrainedSource): WeightUse[] {
+  const uses: WeightUse[] = [];
+  const channelAxes = new Map<string, number>();
+  for (const node of source.nodes) {
+    const name = node.name || node.output.find((o) => o !== '') || '';
+    const trains = specOf(node.opType, node.domain)?.trains ?? [];
+    const follows = followed(node, source, channelAxes);
+    let weighted = false;
+    node.input.forEach((value, input) => {
+      if (value === '' || !source.fixed.has(value)) return;
+      const found = rootOf(value, source);
+      const constant = found && source.constants.get(found.root);
+      if (!found || !constant || !isFloat(constant.dtype)) return;
+      const state = node.opType === 'BatchNormalization' && (input === 3 || input === 4);
+      const known = trains.includes(input);
+      const role = known ? `input ${input} of ${node.opType} '${name}'` : `${node.opType} '${name}' along channels`;
+      const [trained, why] = state
+        ? [false, `running statistics of '${name}'`]
+        : source.freeze(found.root) || source.freeze(name)
+          ? [false, 'frozen by pattern']
+          : known || follows === input
+            ? [true, role]
+            : source.train(found.root)
+              ? [true, 'trained by pattern']
+              : [
+                  false,
+                  sizeOf(constant.dims) === 1
+                    ? `a scalar of ${node.opType} '${name}'`
+                    : `no weight for ${node.opType} '${name}'`,
+                ];
+      uses.push({ ...found, node, input, trained, state, why });
+      weighted ||= known;
+    });
+    noteChannelAxis(node, weighted, follows !== undefined, source, channelAxes);
+  }
+  return uses;
+}
+
+/** Operators through which the channel axis of a weighted operator stays what it is. */
+const transparent = new Set([
+  'Identity',
+  'Dropout',
+  'Cast',
+  'Relu',
+  'LeakyRelu',
+  'Elu',
+  'PRelu',
+  'Clip',
+  'BatchNormalization',
+]);
+
+/** Remembers on which axis a node's output holds the channels of a weighted operator before it. */
+function noteChannelAxis(
+  node: NodeProto,
+  weighted: boolean,
+  follows: boolean,
+  source: TrainedSource,
+  axes: Map<string, number>,
+): void {
+  const output = node.output[0];
+  const rank = source.shape(output)?.length ?? 0;
+  const before = node.input.map((name) => axes.get(name)).find((axis) => axis !== undefined);
+  if (weighted && (node.opType === 'MatMul' || node.opType === 'Gemm' || node.opType === 'LayerNormalization')) {
+    axes.set(output, rank - 1);
+  } else if (weighted && node.opType !== 'PRelu') {
+    axes.set(output, 1);
+  } else if (before !== undefined && (follows || transparent.has(node.opType))) {
+    axes.set(output, before);
+  } else if (before !== undefined && node.opType === 'Transpose') {
+    const perm = new Attributes(node).ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+    axes.set(output, perm.indexOf(before));
+  }
+}
+
+/** @returns the input of an Add, Sub or Mul that is a constant along the channels that its other input carries. */
+function followed(node: NodeProto, source: TrainedSource, axes: ReadonlyMap<string, number>): number | undefined {
+  if (node.domain || !['Add', 'Sub', 'Mul'].includes(node.opType)) return undefined;
+  for (const [at, other] of node.opType === 'Sub'
+    ? [[1, 0]]
+    : [
+        [1, 0],
+        [0, 1],
+      ]) {
+    const axis = axes.get(node.input[other]);
+    if (axis === undefined || !source.fixed.has(node.input[at])) continue;
+    const x = source.shape(node.input[other]);
+    const c = source.shape(node.input[at]);
+    if (!x || !c || c.length === 0 || c.length > x.length) continue;
+    const aligned = [...new Array<number>(x.length - c.length).fill(1), ...c];
+    const onlyChannels = aligned.every((d, a) => d === (a === axis ? x[axis] : 1));
+    // One channel's bias looks like a scalar: it is one only directly behind its operator.
+    const direct = source.producers.get(node.input[other])?.opType ?? '';
+    if (onlyChannels && (x[axis] > 1 || direct === 'Conv' || direct === 'MatMul')) return at;
+  }
+  return undefined;
+}
+
+/** @returns one line per constant: trained when any of its uses is. */
+export function trainedNotes(uses: readonly WeightUse[], names: Iterable<string>): TrainedNote[] {
+  return [...names].map((name) => {
+    const mine = uses.filter((use) => use.root === name);
+    const told = mine.find((use) => use.trained) ?? mine.find((use) => use.state) ?? mine[0];
+    return { name, trained: told?.trained ?? false, why: told?.why ?? 'does not reach the outputs as a weight' };
+  });
+}
