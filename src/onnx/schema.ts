@@ -195,7 +195,13 @@ const neverUndefined = new Set([
   'TensorProto.dataType',
 ]);
 
-const modelType = prepare(protobuf.parse(source).root.lookupType('onnx.ModelProto'));
+const root = prepare(protobuf.parse(source).root);
+const modelType = messageType('ModelProto');
+
+/** @returns the reflected type of one of ONNX's messages. */
+export function messageType(name: 'ModelProto' | 'GraphProto' | 'TensorProto'): protobuf.Type {
+  return root.lookupType(`onnx.${name}`);
+}
 
 /** @returns the message in `bytes`; byte fields are views into them, unknown fields are kept. Throws what protobufjs throws. */
 export function decodeMessage(bytes: Uint8Array): ModelProto {
@@ -204,11 +210,6 @@ export function decodeMessage(bytes: Uint8Array): ModelProto {
   reader.discardUnknown = false;
   const message: protobuf.Message & Partial<ModelProto> = modelType.decode(reader);
   return message as ModelProto;
-}
-
-/** @returns the bytes of a message, fields in the order of their numbers, as protoc's own writers have them. */
-export function encodeMessage(model: ModelProto): Uint8Array {
-  return modelType.encode(model as ModelProto & Record<string, unknown>).finish();
 }
 
 /**
@@ -236,7 +237,7 @@ function isLong(value: object): boolean {
 }
 
 /** Makes absent optional fields read as `undefined` in every type; protobufjs would show their defaults. */
-function prepare(type: protobuf.Type): protobuf.Type {
+function prepare(messages: protobuf.Root): protobuf.Root {
   const visit = (namespace: protobuf.NamespaceBase) => {
     for (const nested of namespace.nestedArray) {
       if (!(nested instanceof protobuf.Namespace)) continue;
@@ -250,7 +251,7 @@ function prepare(type: protobuf.Type): protobuf.Type {
       visit(nested);
     }
   };
-  type.root.resolveAll();
-  visit(type.root);
-  return type;
+  messages.resolveAll();
+  visit(messages);
+  return messages;
 }

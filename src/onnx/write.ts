@@ -3,11 +3,12 @@ import { basename } from 'node:path';
 import { CgesError } from '../errors.js';
 import { dtypeOf } from '../tensor/tensor.js';
 import { type Rename, writeAll, writeTogether } from './atomic.js';
+import { encodeChunks } from './encode.js';
 import { chunksOf, type FileRange, locateExternal } from './external.js';
 import { type TensorRole, tensorsFrom } from './graph.js';
 import type { ModelProto, TensorProto } from './proto.js';
 import { largestMessage } from './read.js';
-import { cloneMessage, encodeMessage } from './schema.js';
+import { cloneMessage } from './schema.js';
 import {
   byteSizeOf,
   bytesOf,
@@ -50,7 +51,8 @@ const SMALLEST_EXTERNAL = 1024;
 
 /** @returns the model as the bytes of an ONNX file; tensors with external data keep their references. */
 export function encodeModel(model: ModelProto): Uint8Array {
-  return encodeMessage(model);
+  const chunks = encodeChunks(model);
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
 }
 
 /**
@@ -61,23 +63,26 @@ export function encodeModel(model: ModelProto): Uint8Array {
  * Throws OUTPUT_UNWRITABLE, and MODEL_EXTERNAL_DATA for weights that cannot be read any more.
  */
 export async function writeModel(model: ModelProto, path: string, options: WriteOptions = {}): Promise<Written> {
-  const copy = cloneMessage(model);
-  const pieces = moveOut(copy, `${basename(path)}.data`, options);
-  const bytes = encodeModel(copy);
-  if (bytes.length > largestMessage) {
-    throw new CgesError('OUTPUT_UNWRITABLE', `${bytes.length} bytes without the weights: an ONNX file ends at 2 GiB`, {
-      file: path,
-    });
+  const isSplit = needsSplit(model, options);
+  const copy = isSplit ? cloneMessage(model) : model;
+  const pieces = isSplit ? moveOut(copy, `${basename(path)}.data`, options) : [];
+  const chunks = encodeChunks(copy);
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  if (bytes > largestMessage) {
+    throw new CgesError('OUTPUT_UNWRITABLE', `${bytes} bytes in one file: an ONNX file ends at 2 GiB`, { file: path });
   }
-  const file = { path, fill: (handle: FileHandle) => writeAll(handle, bytes) };
+  const fill = async (handle: FileHandle) => {
+    for (const chunk of chunks) await writeAll(handle, chunk);
+  };
+  const file = { path, fill };
   const last = pieces.at(-1);
   if (!last) {
     await writeTogether([file], options.rename);
-    return { path, bytes: bytes.length };
+    return { path, bytes };
   }
   const dataPath = `${path}.data`;
   await writeTogether([{ path: dataPath, fill: (handle) => writePieces(handle, pieces) }, file], options.rename);
-  return { path, dataPath, bytes: bytes.length + last.offset + last.length };
+  return { path, dataPath, bytes: bytes + last.offset + last.length };
 }
 
 /** @returns a copy of the model that holds all of its weights itself. Throws MODEL_EXTERNAL_DATA. */
@@ -94,14 +99,22 @@ interface Piece {
   readonly from: Uint8Array | FileRange;
 }
 
-/** Replaces the contents of large tensors by references into the data file, where that is called for. */
+/** Whether the weights belong into a file of their own. */
+function needsSplit(model: ModelProto, options: WriteOptions): boolean {
+  const tensors = [...tensorsFrom(model)];
+  if (options.externalData === 'always' || tensors.some(({ tensor }) => isExternal(tensor))) return true;
+  return inlineTotal(tensors) > (options.largestInline ?? LARGEST_INLINE);
+}
+
+function inlineTotal(tensors: readonly { readonly tensor: TensorProto }[]): number {
+  return tensors.reduce((sum, { tensor }) => sum + inlineBytes(tensor), 0);
+}
+
+/** Replaces the contents of large tensors by references into the data file. */
 function moveOut(model: ModelProto, location: string, options: WriteOptions): Piece[] {
   const tensors = [...tensorsFrom(model)];
   const largest = options.largestInline ?? LARGEST_INLINE;
-  let inline = tensors.reduce((sum, { tensor }) => sum + inlineBytes(tensor), 0);
-  const hadExternal = tensors.some(({ tensor }) => isExternal(tensor));
-  if (options.externalData !== 'always' && !hadExternal && inline <= largest) return [];
-
+  let inline = inlineTotal(tensors);
   const pieces: Piece[] = [];
   let end = 0;
   const move = (tensor: TensorProto, length: number) => {

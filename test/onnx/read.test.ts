@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.js';
@@ -75,4 +75,14 @@ test('an impossible operator set is refused', async () => {
   const model = smallModel();
   model.opsetImport[0].version = -3;
   expect((await errorOf(() => decodeModel(encodeModel(model)))).code).toBe('MODEL_INVALID');
+});
+
+test('a file beyond the 2 GiB of a message is refused before it is read', async () => {
+  const path = join(testFolder(), 'huge.onnx');
+  const file = openSync(path, 'w');
+  ftruncateSync(file, 2 ** 31); // a hole: no such space is used
+  closeSync(file);
+  const error = await errorOf(() => readModel(path));
+  expect(error.code).toBe('MODEL_INVALID');
+  expect(error.hint).toMatch(/external data/);
 });
