@@ -20,7 +20,7 @@ const grad: GradRule = (g, node, [dy]) => {
         if (out === size && scales[axis] === 1) return d;
         const matrix = resampleMatrix(size, out, scales[axis], how);
         const times = out / size;
-        if (matrix.every((row, i) => row[Math.floor(i / times)] === 1)) {
+        if (Number.isInteger(times) && matrix.every((row, i) => row[Math.floor(i / times)] === 1)) {
           const blocks = [...d.shape.slice(0, axis), size, times, ...d.shape.slice(axis + 1)];
           return g.reduceSum(g.reshape(d, blocks), [axis + 1]);
         }

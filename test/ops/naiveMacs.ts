@@ -1,0 +1,21 @@
+import type { ChannelNode } from '../../src/ops/spec.js';
+import { sizeOf } from '../../src/tensor/tensor.js';
+
+/** @returns multiply–accumulates, counted one by one in nested loops (padding counts as data). */
+export function naiveMacs({ op, inputs, outputs: [y], attrs }: ChannelNode): number {
+  const [x, w] = inputs;
+  let count = 0;
+  const group = attrs.int('group', 1);
+  const kernel = sizeOf(w!.shape.slice(2));
+  if (op === 'Conv') {
+    for (let out = 0; out < sizeOf(y.shape); out++) for (let c = 0; c < x!.shape[1] / group; c++) count += kernel;
+  } else if (op === 'ConvTranspose') {
+    for (let i = 0; i < sizeOf(x!.shape); i++) for (let c = 0; c < w!.shape[1]; c++) count += kernel;
+  } else if (op === 'Gemm') {
+    const inner = attrs.int('transA', 0) ? x!.shape[0] : x!.shape[1];
+    for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < inner; k++) count++;
+  } else if (op === 'MatMul') {
+    for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < x!.shape.at(-1)!; k++) count++;
+  } else throw new Error(`no naive count for ${op}`);
+  return count;
+}
