@@ -1,6 +1,6 @@
 import { Attributes } from '../onnx/attributes.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
-import type { NodeProto } from '../onnx/proto.js';
+import type { GraphProto, NodeProto } from '../onnx/proto.js';
 import { isRefusal, type LowerContext, type OpNode, type OpSpec } from '../ops/spec.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 
@@ -99,19 +99,35 @@ function declaredOf(graph: EmittableGraph, name: string): Value {
   return { name, ...known };
 }
 
-/** A body reads outer values by name, so it can be copied only where these names are what they were. */
+/** Bodies (If, Loop, Scan) read outer values by name: they follow where emission renamed one. */
 function capturing(proto: NodeProto, values: ReadonlyMap<string, Value>): NodeProto {
-  for (const { g: body } of proto.attribute) {
-    for (const node of body?.node ?? []) {
-      for (const name of node.input) {
-        const outer = values.get(name);
-        if (outer && outer.name !== name) {
-          throw new Error(`the body of ${proto.opType} ${proto.name ?? ''} captures ${name}, which was renamed`);
-        }
-      }
-    }
-  }
-  return proto;
+  if (!proto.attribute.some((a) => a.g !== undefined || a.graphs.length > 0)) return proto;
+  const outer = new Map([...values].flatMap(([name, v]) => (name === v.name ? [] : [[name, v.name]])));
+  return outer.size === 0 ? proto : rebound(proto, outer);
+}
+
+function rebound(proto: NodeProto, outer: ReadonlyMap<string, string>): NodeProto {
+  const attribute = proto.attribute.map((a) => ({
+    ...a,
+    ...(a.g && { g: reboundBody(a.g, outer) }),
+    graphs: a.graphs.map((body) => reboundBody(body, outer)),
+  }));
+  return { ...proto, attribute };
+}
+
+function reboundBody(body: GraphProto, outer: ReadonlyMap<string, string>): GraphProto {
+  const own = new Set(
+    [...body.input, ...body.initializer, ...body.node.flatMap((n) => n.output.map((name) => ({ name })))].map(
+      (v) => v.name,
+    ),
+  );
+  const free = new Map([...outer].filter(([name]) => !own.has(name)));
+  const renamed = (name: string): string => free.get(name) ?? name;
+  return {
+    ...body,
+    node: body.node.map((n) => ({ ...rebound(n, free), input: n.input.map(renamed) })),
+    output: body.output.map((o) => ({ ...o, name: renamed(o.name) })),
+  };
 }
 
 /** @returns the names of the constants that the graph's live BatchNormalization nodes will update (see `LowerContext`). */

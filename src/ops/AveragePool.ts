@@ -1,14 +1,19 @@
-import { float32 } from '../tensor/tensor.js';
+import { CgesError } from '../errors.js';
+import { Attributes } from '../onnx/attributes.js';
+import { makeNode } from '../onnx/make.js';
+import type { NodeProto } from '../onnx/proto.js';
+import { float32, int64, sizeOf } from '../tensor/tensor.js';
 import { poolChannels } from './MaxPool.js';
 import { spreadWindows } from './poolGradient.js';
-import { type ChannelNode, defineOp, type OpNode } from './spec.js';
-import { extent, reachesPadding, type Window, windowOf } from './window.js';
+import { type ChannelNode, defineOp, type NormaliseContext, type OpNode } from './spec.js';
+import { extent, reachesPadding, spatialPads, type Window, windowOf } from './window.js';
 
 /* Y[o] = Σ_{i in window o} X[i] / count[o], so dX[i] = Σ_{o: i in window o} dY[o] / count[o]. */
 export const AveragePool = defineOp({
   op: 'AveragePool',
   inputs: ['X'],
   outputs: ['Y'],
+  normalise: withoutDilations,
   grad: (g, node, [dy]) => [
     () => {
       const window = windowIn(node);
@@ -68,9 +73,41 @@ export const AveragePool = defineOp({
       attributes: { kernel_shape: [2, 2], auto_pad: 'SAME_LOWER', count_include_pad: 1 },
     },
     { title: '1-D', inputs: [[2, 3, 9]], attributes: { kernel_shape: [3], strides: [2], pads: [1, 0] } },
+    {
+      title: 'dilated',
+      inputs: [[1, 2, 7, 6]],
+      attributes: { kernel_shape: [2, 3], dilations: [3, 2], pads: [1, 1, 1, 1], strides: [2, 1] },
+      opset: 19,
+    },
     { title: '3-D', inputs: [[1, 2, 4, 4, 4]], attributes: { kernel_shape: [2, 2, 3], strides: [2, 2, 1] } },
   ],
 });
+
+/** Opset 18 knows no dilations: a convolution with ones, channel by channel, divided by the counts. */
+function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto[] | undefined {
+  const attrs = new Attributes(node);
+  if (!attrs.ints('dilations')?.some((d) => d !== 1)) return undefined;
+  const [x, y] = [context.shape(node.input[0]), context.shape(node.output[0])];
+  if (!x || !y)
+    throw new CgesError('MODEL_INVALID', 'the shape of a dilated AveragePool is unknown', { node: node.name });
+  const window = windowOf(attrs, attrs.ints('kernel_shape')!, x.slice(2), y.slice(2), 'pool');
+  const { kernel, strides, dilations, before, after } = window;
+  const [lone, padded, sums, together] = ['lone', 'padded', 'sums', 'together'].map((n) =>
+    context.fresh(`${node.output[0]}/${n}`),
+  );
+  const ones = context.constant(float32([1, 1, ...kernel], new Float32Array(sizeOf(kernel)).fill(1)));
+  const pads = context.constant(int64([2 * x.length], spatialPads(before, after)));
+  const inverse = countsOf({ attrs }, window).map((n) => 1 / n);
+  const shape = (dims: readonly number[]): string => context.constant(int64([dims.length], dims));
+  const [channels, ...sizes] = [x[0] * x[1], ...x.slice(2)];
+  return [
+    makeNode('Reshape', [node.input[0], shape([channels, 1, ...sizes])], [lone]),
+    makeNode('Pad', [lone, pads], [padded]),
+    makeNode('Conv', [padded, ones], [sums], { kernel_shape: kernel, strides, dilations }),
+    makeNode('Reshape', [sums, shape(y)], [together]),
+    makeNode('Mul', [together, context.constant(float32(y.slice(2), inverse))], [node.output[0]]),
+  ].map((n) => ({ ...n, name: `${node.name || node.output[0]}/${n.opType}` }));
+}
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
   return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2), 'pool');
@@ -80,7 +117,7 @@ function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
  * @returns what each window's sum is divided by. Padding counts where `count_include_pad` says so, but what `ceil_mode`
  * reaches beyond the declared padding never does.
  */
-function countsOf({ attrs }: OpNode | ChannelNode, window: Window): number[] {
+function countsOf({ attrs }: { readonly attrs: Attributes }, window: Window): number[] {
   const { kernel, strides, dilations, before, after, input, output } = window;
   const include = attrs.int('count_include_pad', 0) !== 0;
   const computed = attrs.string('auto_pad', 'NOTSET').startsWith('SAME');

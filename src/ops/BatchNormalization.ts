@@ -35,7 +35,13 @@ export const BatchNormalization = defineOp({
     const perElement = parameters[0]!.shape.length > 1;
     const along = y.shape.flatMap((_, i) =>
       i === 0 || i === axis || perElement
-        ? [{ from: { value: x!, axis: i }, to: { value: y, axis: i }, constants: 'same' as const }]
+        ? [
+            {
+              from: { value: x!, axis: i },
+              to: { value: y, axis: i },
+              constants: i === axis ? ('same' as const) : ('never' as const),
+            },
+          ]
         : [],
     );
     const others = [...parameters, ...outputs.slice(1)].flatMap((value) =>

@@ -1,4 +1,5 @@
 import { makeNode } from '../onnx/make.js';
+import { fromFloat32, isFloat, toFloat32 } from '../tensor/half.js';
 import { type DType, sizeOf, stridesOf, type Tensor } from '../tensor/tensor.js';
 import type { ChannelValue, CutNode } from './spec.js';
 
@@ -27,12 +28,11 @@ export function addBehind(cut: CutNode, axis: number, delta: Float64Array): void
 /** @returns a float tensor of the given type. */
 export function floatTensor(dtype: DType, dims: readonly number[], values: ArrayLike<number>): Tensor {
   if (values.length !== sizeOf(dims)) throw new RangeError(`${values.length} numbers for [${dims}]`);
-  if (dtype === 'float32') return { dtype, dims, data: Float32Array.from(values) };
   if (dtype === 'float64') return { dtype, dims, data: Float64Array.from(values) };
-  throw new TypeError(`no weights of type ${dtype} can be written`);
+  if (!isFloat(dtype)) throw new TypeError(`${dtype} is no type of weights`);
+  return fromFloat32(dims, Float32Array.from(values), dtype);
 }
 
-function numbersOf({ dtype, data }: Tensor): Float32Array | Float64Array {
-  if (data instanceof Float32Array || data instanceof Float64Array) return data;
-  throw new TypeError(`weights of type ${dtype} cannot be read`);
+function numbersOf(tensor: Tensor): Float32Array | Float64Array {
+  return tensor.data instanceof Float64Array ? tensor.data : toFloat32(tensor).data;
 }
