@@ -65,7 +65,9 @@ export function printInspection(inspection: Inspection): string {
     units > 0 && `${formatInteger(units)} removable units in ${inspection.families.length} families.`,
     ...section(
       'Pinned: these channels stay',
-      inspection.pinned.map((p) => `${p.what}: ${p.why}`),
+      inspection.pinned.map(
+        (p) => `${p.channels} of ${p.of} channels of ${p.node}: ${p.why} (${[p.by, p.op].filter(Boolean).join(', ')})`,
+      ),
     ),
     ...section(
       'Trained',

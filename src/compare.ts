@@ -1,7 +1,7 @@
 import { CgesError } from './errors.js';
 import { openJudging } from './judging.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
-import type { CompareOptions, InputShapes } from './options.js';
+import type { CompareOptions } from './options.js';
 import { fileFacts } from './report/files.js';
 import {
   type DataFacts,
@@ -15,8 +15,9 @@ import {
 import { resolveProvider } from './runtime/providers.js';
 import { loadsOn } from './runtime/session.js';
 import { defaultThreads } from './runtime/threads.js';
-import { type Analysis, analyse } from './shape/analyse.js';
+import { analyse } from './shape/analyse.js';
 import { freeInputs } from './shape/feeds.js';
+import { shapesByName } from './shape/inputShapes.js';
 import { measureModels } from './validate/measure.js';
 
 /** Two models side by side, as `compare --json` writes it. */
@@ -78,32 +79,6 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     preprocessing: judged?.preprocessing ?? null,
     warnings,
   };
-}
-
-/** @returns shapes by input name; one shape without a name is for the only input. */
-export function shapesByName(
-  file: OnnxFile,
-  shapes: InputShapes | undefined,
-): Record<string, readonly number[]> | undefined {
-  if (shapes === undefined) return undefined;
-  const names = freeInputs(file.model.graph).map((input) => input.name);
-  const known = `the model's inputs are ${names.join(', ')}`;
-  if (isOneShape(shapes)) {
-    if (names.length === 1) return { [names[0]]: shapes };
-    throw new CgesError('USAGE', `one shape for ${names.length} inputs`, {
-      file: file.path,
-      hint: `${known}: give NAME:SHAPE for each`,
-    });
-  }
-  const unknown = Object.keys(shapes).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new CgesError('USAGE', `there is no input named '${unknown}'`, { file: file.path, hint: known });
-  }
-  return { ...shapes };
-}
-
-function isOneShape(shapes: InputShapes): shapes is readonly number[] {
-  return Array.isArray(shapes);
 }
 
 function requireSameInputs(a: OnnxFile, b: OnnxFile): void {

@@ -8,8 +8,8 @@ import { predictionsOf } from './predictions.js';
 
 /** Samples made ready for a model: the batch axis is the first one of every tensor. */
 export interface LabelledBatches {
-  batch(indices: readonly number[] | Uint32Array): Promise<{
-    readonly feeds: Readonly<Record<string, Tensor>>;
+  gather(indices: ArrayLike<number>): Promise<{
+    readonly inputs: Readonly<Record<string, Tensor>>;
     readonly targets?: Tensor;
   }>;
 }
@@ -53,8 +53,8 @@ export async function evaluate(
   const offered = new Set(session.outputs.map((o) => o.name));
   const wanted = fetches.filter((name) => offered.has(name));
 
-  for await (const { feeds, targets, count } of batches(session, data, indices, options)) {
-    const results = await session.run(feeds, wanted);
+  for await (const { inputs, targets, count } of batches(session, data, indices, options)) {
+    const results = await session.run(inputs, wanted);
     if (!targets) throw new CgesError('DATA_LABELS', 'the data has no labels to judge the model by');
     const readable = results[output.scores] ?? results[output.name];
     const kind = results[output.scores] && output.kind === 'classes' ? 'scores' : output.kind;
@@ -101,8 +101,8 @@ async function* batches(
     const chosen = Array.from(indices.slice(start, start + size));
     const count = chosen.length;
     while (literal && chosen.length < literal) chosen.push(chosen[chosen.length % count]);
-    const { feeds, targets } = await data.batch(chosen);
-    yield { feeds, targets, count };
+    const { inputs, targets } = await data.gather(chosen);
+    yield { inputs, targets, count };
   }
 }
 

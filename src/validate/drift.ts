@@ -1,6 +1,7 @@
 import { CgesError } from '../errors.js';
 import type { Drift } from '../report/schema.js';
 import type { Session } from '../runtime/session.js';
+import { isFloat, toFloat32 } from '../tensor/half.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { OutputMeaning } from './outputs.js';
 import { predictionsOf } from './predictions.js';
@@ -30,7 +31,10 @@ export async function measureDrift(
       hint: 'models can only be compared when their outputs have the same names',
     });
   }
-  const gaps = new Map(names.map((name) => [name, { difference: 0, largest: 0 }]));
+  // Class numbers differ by whole classes, which is no drift: where their scores can be read, these are compared.
+  const readable = output?.kind === 'classes' && names.includes(output.scores);
+  const judged = readable ? names.filter((name) => name !== output.name) : names;
+  const gaps = new Map(judged.map((name) => [name, { difference: 0, largest: 0 }]));
   const margins: number[] = [];
   let samples = 0;
   let predictions = 0;
@@ -39,16 +43,15 @@ export async function measureDrift(
     if (signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while two models were being compared');
     const [x, y] = [await a.run(feeds, names), await b.run(feeds, names)];
     samples += Object.values(feeds)[0]?.dims[0] ?? 1;
-    for (const name of names) widen(gaps.get(name)!, x[name], y[name], name);
+    for (const name of judged) widen(gaps.get(name)!, x[name], y[name], name);
     if (!output) continue;
-    const [p, q] = [x, y].map((r) => predictions_(r, output));
+    const [p, q] = [x, y].map((r) => readPredictions(r, output));
     if (!p || !q) continue;
     predictions += p.classes.length;
     for (let i = 0; i < p.classes.length; i++) if (p.classes[i] !== q.classes[i]) margins.push(p.margins[i]);
   }
 
   const maxAbsolute = Math.max(0, ...[...gaps.values()].map((g) => g.difference));
-  // Class numbers differ by whole classes: the drift that explains a changed prediction is that of its scores.
   const scores = output && gaps.get(output.scores);
   const explaining = scores?.difference ?? maxAbsolute;
   return {
@@ -65,7 +68,7 @@ export async function measureDrift(
   };
 }
 
-function predictions_(results: Record<string, Tensor>, output: OutputMeaning) {
+function readPredictions(results: Record<string, Tensor>, output: OutputMeaning) {
   const scores = results[output.scores];
   if (scores) return predictionsOf(scores, output.kind === 'classes' ? 'scores' : output.kind);
   return results[output.name] && predictionsOf(results[output.name], output.kind);
@@ -89,9 +92,9 @@ function widen(gap: { difference: number; largest: number }, x: Tensor, y: Tenso
   }
 }
 
-/** @returns the elements as numbers; 64-bit integers by conversion, float16 by its bits' order is not needed here. */
+/** @returns the elements as numbers, whatever they are stored in. */
 function numbers(tensor: Tensor): ArrayLike<number> {
-  const { data } = tensor;
+  const { data } = isFloat(tensor.dtype) && tensor.dtype !== 'float64' ? toFloat32(tensor) : tensor;
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Array.from(data, Number);
   return data as Exclude<typeof data, string[]>;
 }

@@ -10,8 +10,8 @@ export interface LayerCost {
   readonly macs: number;
   /** Elements of the constants that the node reads; a shared one is counted where it is read first. */
   readonly params: number;
-  /** Of the first output, at the batch that was analysed. */
-  readonly outputShape: readonly number[];
+  /** Of the first output; `N` is the batch. */
+  readonly outputShape: readonly (number | string)[];
 }
 
 /** @returns multiply–accumulates for one sample. */
@@ -19,12 +19,12 @@ export function macsOf(analysis: Analysis): number {
   return layerCosts(analysis).reduce((sum, layer) => sum + layer.macs, 0);
 }
 
-/** @returns every node's cost, in the order in which they run; Constant nodes are left out. */
+/** @returns every node's cost, in the order in which they run; nodes that only make constants are left out. */
 export function layerCosts(analysis: Analysis): LayerCost[] {
   const batch = batchOf(analysis);
   const counted = new Set<string>();
   return analysis.channelNodes().flatMap((node) => {
-    if (node.op === 'Constant') return [];
+    if (node.outputs.length > 0 && node.outputs.every((value) => value.known)) return [];
     let params = 0;
     for (const value of node.inputs) {
       const stored = value?.known && value.dtype.includes('float') && value.shape.length > 0;
@@ -34,14 +34,21 @@ export function layerCosts(analysis: Analysis): LayerCost[] {
     }
     const macs = specOf(node.op, node.proto.domain, node.opset)?.macs?.(node) ?? 0;
     const { name, op } = node;
-    return [{ name, op, macs: Math.round(macs / batch), params, outputShape: node.outputs[0]?.shape ?? [] }];
+    return [
+      { name, op, macs: Math.round(macs / batch), params, outputShape: shapeOf(node.outputs[0]?.name, analysis) },
+    ];
   });
 }
 
 /** Samples in the run whose shapes were read. */
-function batchOf({ batch, inputs }: Analysis): number {
+export function batchOf({ batch, inputs }: Analysis): number {
   if (batch.kind === 'rebatched') return batch.literal;
   if (batch.kind === 'fixed') return batch.size;
   for (const { batchAxis, shape } of inputs) if (batchAxis !== undefined) return shape[batchAxis];
   return 1;
+}
+
+function shapeOf(name: string | undefined, { values }: Analysis): (number | string)[] {
+  const facts = name === undefined ? undefined : values.get(name);
+  return facts ? facts.shapes[0].map((size, axis) => (axis === facts.batchAxis ? 'N' : size)) : [];
 }

@@ -8,7 +8,7 @@ import type { Drift, Metric, ModelFacts } from '../report/schema.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import { openSession, type Session } from '../runtime/session.js';
 import type { Analysis } from '../shape/analyse.js';
-import { makeFeeds, type Sizes } from '../shape/feeds.js';
+import { makeFeeds } from '../shape/feeds.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type Evaluation, evaluate, type LabelledBatches, literalBatch } from './accuracy.js';
 import { measureDrift } from './drift.js';
@@ -42,6 +42,8 @@ export interface MeasureOptions {
   readonly seed?: number;
   /** Without it there is no metric, and drift is measured on drawn inputs. */
   readonly judging?: Judging;
+  /** What the first subject is to the others. Default `input`. */
+  readonly against?: Drift['against'];
   /** Samples that drift is measured on. Default 256. */
   readonly driftSamples?: number;
   readonly latency?: Pick<LatencyOptions, 'rounds' | 'seconds'>;
@@ -67,8 +69,8 @@ export async function measureModels(subjects: readonly Subject[], options: Measu
   const drifts: (Drift | null)[] = [];
   const first = await openJudged(subjects[0].file, options);
   try {
-    for (const subject of subjects) {
-      const own = subject === subjects[0] ? first : await openJudged(subject.file, options);
+    for (const [i, subject] of subjects.entries()) {
+      const own = i === 0 ? first : await openJudged(subject.file, options);
       try {
         if (judging) {
           const { data, indices, loss } = judging;
@@ -76,15 +78,19 @@ export async function measureModels(subjects: readonly Subject[], options: Measu
             await evaluate(own.session, data, indices, { loss, output: own.output, batch: BATCH, signal }),
           );
         }
-        if (own === first) drifts.push(null);
+        if (i === 0) drifts.push(null);
         else {
           const inputs = driftInputs(first.session, own.session, subjects[0].analysis, options);
           drifts.push(
-            await measureDrift(first.session, own.session, inputs, { against: 'input', output: own.output, signal }),
+            await measureDrift(first.session, own.session, inputs, {
+              against: options.against ?? 'input',
+              output: own.output,
+              signal,
+            }),
           );
         }
       } finally {
-        if (own !== first) await own.session.close();
+        if (i > 0) await own.session.close();
       }
     }
   } finally {
@@ -135,14 +141,18 @@ export async function openJudged(
   return { session: await open(file, model === file.model ? undefined : model, options), output };
 }
 
-/** Models that are files are loaded from there: that works with external data and beyond 2 GB. */
+/**
+ * Models as they lie in a file are loaded from there, which works with external data and beyond 2 GB; a model without
+ * bytes was made in memory, and its path is only where it came from.
+ */
 function open(
   file: OnnxFile,
-  model: OnnxFile['model'] | undefined,
+  extended: OnnxFile['model'] | undefined,
   { provider, threads }: Pick<MeasureOptions, 'provider' | 'threads'>,
 ): Promise<Session> {
   const external = [...tensorsFrom(file.model)].some(({ tensor }) => isExternal(tensor));
-  const source = file.path && (external || !model) ? file.path : (model ?? file.model);
+  const stored = file.path !== '' && file.bytes.length > 0;
+  const source = stored && (external || !extended) ? file.path : (extended ?? file.model);
   return openSession(source, {
     provider,
     file: file.path || undefined,
@@ -173,7 +183,7 @@ async function oneSample(
   const { judging } = options;
   if (!judging) return drawn(analysis, batch, options.seed ?? 0);
   const index = judging.indices[0] ?? 0;
-  return { ...(await judging.data.batch(new Array<number>(batch).fill(index))).feeds };
+  return { ...(await judging.data.gather(new Array<number>(batch).fill(index))).inputs };
 }
 
 /** Batches that both models take: real samples where there are any. */
@@ -185,15 +195,11 @@ async function* driftInputs(a: Session, b: Session, analysis: Analysis, options:
     if (!judging) yield drawn(analysis, size, seed + start + 1);
     else {
       const chosen = Array.from({ length: size }, (_, i) => judging.indices[(start + i) % available]);
-      yield (await judging.data.batch(chosen)).feeds;
+      yield (await judging.data.gather(chosen)).inputs;
     }
   }
 }
 
 function drawn(analysis: Analysis, batch: number, seed: number): Record<string, Tensor> {
-  return makeFeeds(analysis.inputs, batch, sizesOf(analysis), seed, analysis.options.samples);
-}
-
-function sizesOf(analysis: Analysis): Sizes {
-  return analysis.sizes;
+  return makeFeeds(analysis.inputs, batch, analysis.sizes, seed, analysis.options.samples);
 }

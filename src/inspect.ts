@@ -1,0 +1,148 @@
+import { CgesError } from './errors.js';
+import { elementTypeOf, shapeOf } from './onnx/graph.js';
+import type { ValueInfoProto } from './onnx/proto.js';
+import { type OnnxFile, readModel } from './onnx/read.js';
+import type { InspectOptions } from './options.js';
+import { channelsOf } from './prune/strip.js';
+import { unitsOf } from './prune/units.js';
+import { REPORT_SCHEMA_VERSION } from './report/schema.js';
+import { type Analysis, analyse } from './shape/analyse.js';
+import { shapesByName } from './shape/inputShapes.js';
+import { nameMatcher } from './shape/names.js';
+import { trainingGraph } from './shape/normalise.js';
+import type { TrainedNote } from './shape/training-graph.js';
+import { batchOf, type LayerCost, layerCosts, macsOf } from './validate/macs.js';
+import { bytesOf } from './validate/measure.js';
+import { paramsOf } from './validate/params.js';
+
+/** An input or output as the file declares it. */
+export interface PortFacts {
+  readonly name: string;
+  readonly dtype: string;
+  /** Sizes, or names of free axes; `?` where the file says nothing. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** Removable units that are cut alike. */
+export interface FamilyFacts {
+  /** The nodes that produce the channels. */
+  readonly name: string;
+  readonly units: number;
+  /** What the removal of all of them but none else would save. */
+  readonly params: number;
+  readonly macs: number;
+}
+
+/** Channels that cannot be removed. */
+export interface PinnedFacts {
+  readonly node: string;
+  readonly channels: number;
+  readonly of: number;
+  /** The node that pins them, its operator, and the reason in the model's words. */
+  readonly by: string;
+  readonly op: string;
+  readonly why: string;
+}
+
+/** What there is to know of a model before it is compressed, as `inspect --json` writes it. */
+export interface Inspection {
+  readonly schemaVersion: typeof REPORT_SCHEMA_VERSION;
+  readonly command: 'inspect';
+  readonly path: string;
+  readonly opset: number;
+  readonly producer: string;
+  readonly params: number;
+  /** For one sample. */
+  readonly macs: number;
+  readonly bytes: number;
+  /** Whether any batch runs, or why not. */
+  readonly batch: string;
+  readonly inputs: readonly PortFacts[];
+  readonly outputs: readonly PortFacts[];
+  readonly layers: readonly LayerCost[];
+  readonly families: readonly FamilyFacts[];
+  readonly pinned: readonly PinnedFacts[];
+  readonly trained: readonly TrainedNote[];
+  readonly notes: readonly string[];
+}
+
+/** Looks into a model: layers and costs, what would be trained, what can be removed, and what pins the rest. */
+export async function inspect(options: InspectOptions): Promise<Inspection> {
+  const { input, onEvent, signal, seed = 0 } = options;
+  onEvent?.({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
+  const file = readModel(input);
+  const analysis = await analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) });
+  if (signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while the model was being inspected');
+  const { trained, notes } = await trainedOf(file, analysis, options);
+  return {
+    schemaVersion: REPORT_SCHEMA_VERSION,
+    command: 'inspect',
+    path: file.path,
+    opset: analysis.opset,
+    producer: [file.model.producerName, file.model.producerVersion].filter(Boolean).join(' '),
+    params: paramsOf(file.model),
+    macs: macsOf(analysis),
+    bytes: bytesOf(file),
+    batch: describeBatch(analysis),
+    inputs: analysis.inputs.map(({ name, dtype, dims }) => ({ name, dtype, shape: dims })),
+    outputs: file.model.graph.output.map((info) => describeOutput(info, analysis)),
+    layers: layerCosts(analysis),
+    ...unitFacts(analysis, options),
+    trained,
+    notes,
+  };
+}
+
+function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection, 'families' | 'pinned'> {
+  const keep = options.keep && nameMatcher(options.keep);
+  const groups = unitsOf(channelsOf(analysis, { keep }));
+  const sum = (numbers: Float64Array) => Math.round(numbers.reduce((total, n) => total + n, 0));
+  const batch = batchOf(analysis);
+  return {
+    families: groups.families.map((f) => ({
+      name: f.name,
+      units: f.count,
+      params: sum(f.parameters),
+      macs: Math.round(sum(f.macs) / batch),
+    })),
+    pinned: groups.pinned.map(({ node, count, of, by }) => ({
+      node,
+      channels: count,
+      of,
+      by: by.node,
+      op: by.op,
+      why: by.why,
+    })),
+  };
+}
+
+/** A model that cannot be trained can still be looked into: the reason becomes a note. */
+async function trainedOf(
+  file: OnnxFile,
+  analysis: Analysis,
+  options: InspectOptions,
+): Promise<Pick<Inspection, 'trained' | 'notes'>> {
+  try {
+    const graph = await trainingGraph(file, analysis, 1, options);
+    return { trained: graph.trained, notes: graph.notes };
+  } catch (error) {
+    if (!(error instanceof CgesError)) throw error;
+    return { trained: [], notes: [`it cannot be trained: ${error.message}`] };
+  }
+}
+
+function describeBatch({ batch }: Analysis): string {
+  if (batch.kind === 'free') return 'any batch runs';
+  if (batch.kind === 'rebatched') return `the batch of ${batch.literal} is literal, but can be changed`;
+  return `only batches of ${batch.size} run: ${batch.why}`;
+}
+
+function describeOutput(info: ValueInfoProto, analysis: Analysis): PortFacts {
+  const declared = shapeOf(info);
+  const seen = analysis.values.get(info.name);
+  return {
+    name: info.name,
+    dtype: elementTypeOf(info) ?? seen?.dtype ?? 'no tensor',
+    shape: (declared ?? seen?.shapes[0] ?? []).map((d) => d ?? '?'),
+  };
+}
