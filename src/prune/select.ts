@@ -28,16 +28,21 @@ export interface Carried {
  * the others through zero padding.
  */
 export function selectUnits(channels: Channels, flow: Flow): Selection {
-  const removed = new Uint8Array(channels.units).fill(1);
+  // What no computed value has is no channel but a detail of shape arithmetic.
+  const removed = new Uint8Array(channels.units);
+  const alive = new Uint8Array(channels.units);
   for (const { value, base, runtime } of channels.values.values()) {
     if (!runtime) continue;
     value.shape.forEach((size, axis) => {
       for (let slot = base[axis]; slot < base[axis] + size; slot++) {
         const unit = channels.unit[slot];
-        if (unit >= 0 && flow.needed[slot] && !flow.constant[slot]) removed[unit] = 0;
+        if (unit < 0) continue;
+        removed[unit] = 1;
+        if (flow.needed[slot] && !flow.constant[slot]) alive[unit] = 1;
       }
     });
   }
+  for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;
   const padded = [...mixesOf(channels)].filter((m) => m.border);
   for (const mix of padded) if (!canMerge(channels, mix)) giveBack(channels, carriedBy(channels, flow, removed, mix), mix, removed);
   settle(channels, flow, removed);

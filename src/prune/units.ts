@@ -79,7 +79,7 @@ export function unitsOf(channels: Channels, trained?: (parameter: string) => boo
     if (members) members.push(unit);
     else groups.set(signature, [unit]);
   });
-  const names = namesOf(channels);
+  const names = namesOf(channels, roles);
   const taken = new Set<string>();
   const families = [...groups.values()].map((units): UnitFamily => {
     const parts = partsOf(channels, units, made);
@@ -204,11 +204,14 @@ function macsPerUnit(channels: Channels): Float64Array {
   return saved;
 }
 
-/** @returns the name of the first node that reads each parameter. */
-function namesOf(channels: Channels): Map<string, string> {
+/** @returns the name of the node behind each weight: the first that reads it. */
+function namesOf(channels: Channels, roles: ReadonlyMap<string, Role>): Map<string, string> {
   const names = new Map<string, string>();
   for (const { channel } of channels.nodes) {
-    for (const x of channel.inputs) if (x && channels.parameters.has(x.name) && !names.has(x.name)) names.set(x.name, nodeName(channel));
+    for (const x of channel.inputs) {
+      if (!x || names.has(x.name) || !channels.parameters.has(x.name)) continue;
+      if (x.shape.some((_, axis) => roles.get(`${axis} ${x.name}`) === 'makes')) names.set(x.name, nodeName(channel));
+    }
   }
   return names;
 }
@@ -218,8 +221,8 @@ function nodeName({ name, outputs }: RelatedNode['channel']): string {
 }
 
 function nameOf(parts: readonly UnitPart[], names: ReadonlyMap<string, string>): string {
-  const weights = parts.filter((p) => p.map.length > 0).map((p) => names.get(p.parameter) ?? p.parameter);
-  const distinct = [...new Set(weights)];
+  const weights = parts.flatMap((p) => names.get(p.parameter) ?? []);
+  const distinct = [...new Set(weights.length > 0 ? weights : parts.map((p) => p.parameter))];
   return distinct.slice(0, 2).join(' + ') + (distinct.length > 2 ? ` + ${distinct.length - 2} more` : '');
 }
 
