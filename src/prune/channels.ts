@@ -1,6 +1,13 @@
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
 import { specOf } from '../ops/index.js';
-import { type AxisRef, type ChannelNode, type ChannelRelation, type ChannelValue, isRefusal, type Mix } from '../ops/spec.js';
+import {
+  type AxisRef,
+  type ChannelNode,
+  type ChannelRelation,
+  type ChannelValue,
+  isRefusal,
+  type Mix,
+} from '../ops/spec.js';
 import { Atoms } from './atoms.js';
 import { capturedBy, constantsOf, isConstant, type Parameter, parametersOf, untie } from './parameters.js';
 
@@ -234,7 +241,10 @@ function relateMix(mix: Mix, atoms: Atoms, at: (ref: AxisRef) => number, quotas:
   const { input, output, weight, inAxis, outAxis, groups, blocked, bias } = mix;
   const { ins, outs } = groupSizes(mix);
   const [x, y] = [at(input), at(output)];
-  const [wIn, wOut] = [{ value: weight, axis: inAxis }, { value: weight, axis: outAxis }];
+  const [wIn, wOut] = [
+    { value: weight, axis: inAxis },
+    { value: weight, axis: outAxis },
+  ];
   const unite = (a: number, b: number, size: number): void => {
     for (let i = 0; i < size; i++) atoms.unite(a + i, b + i);
   };

@@ -35,7 +35,8 @@ const ROUNDING = 1e-6;
 export async function analyseFlow(channels: Channels, measure: Measure): Promise<Flow> {
   const candidates = new ConstantPass(channels, undefined).run();
   const values = [...channels.values.values()].filter(
-    (v) => v.runtime && v.base.some((base, a) => candidates.constant.subarray(base, base + v.value.shape[a]).includes(1)),
+    (v) =>
+      v.runtime && v.base.some((base, a) => candidates.constant.subarray(base, base + v.value.shape[a]).includes(1)),
   );
   const levels = await measure(values);
   const found = new ConstantPass(channels, levels).run();
@@ -255,7 +256,9 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
 
       /** Tells which output channels this operand cannot change, because another operand or a gain is zero there. */
       function silencers(link: Link): ((j: number) => boolean)[] {
-        const gains = (relation.gains ?? []).filter((g) => same(g.to, link.to) && g.from.value.name !== link.from.value.name);
+        const gains = (relation.gains ?? []).filter(
+          (g) => same(g.to, link.to) && g.from.value.name !== link.from.value.name,
+        );
         const factors = relation.combine === 'product' ? links.filter((l) => l !== link && same(l.to, link.to)) : [];
         return [
           ...gains.map((g) => (j: number) => isZero(channels.slotOf(g.from) + j)),

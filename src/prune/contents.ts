@@ -23,7 +23,8 @@ export function gather(tensor: Tensor, axis: number, kept: ArrayLike<number>): T
   if (Array.isArray(data)) {
     const out: string[] = [];
     for (let o = 0; o < outer; o++) {
-      for (let k = 0; k < kept.length; k++) out.push(...data.slice((o * size + kept[k]) * inner, (o * size + kept[k] + 1) * inner));
+      for (let k = 0; k < kept.length; k++)
+        out.push(...data.slice((o * size + kept[k]) * inner, (o * size + kept[k] + 1) * inner));
     }
     return { dtype, dims: cut, data: out };
   }

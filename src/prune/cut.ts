@@ -6,9 +6,9 @@ import { floatTypes, fromFloat32 } from '../tensor/half.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
 import { type Flow, weightOf } from './constants.js';
-import { Contents } from './cutContents.js';
 import { copyOf, gather, numbersOf } from './contents.js';
 import { copyGraph } from './copy.js';
+import { Contents } from './cutContents.js';
 import { CutView } from './cutNode.js';
 import { layoutOf } from './mixing.js';
 import { carriedBy, type Selection } from './select.js';
@@ -31,7 +31,8 @@ export function cutUnits(channels: Channels, flow: Flow, selection: Selection): 
     for (const mix of relation.mixes ?? []) {
       const carried = carriedBy(channels, flow, selection.removed, mix);
       const keeper = selection.keepers.get(mix);
-      if (carried.length > 0 && keeper !== undefined) contents.set(index, mix.weight, merged(contents, index, mix, carried, keeper, flow, channels));
+      if (carried.length > 0 && keeper !== undefined)
+        contents.set(index, mix.weight, merged(contents, index, mix, carried, keeper, flow, channels));
       else if (carried.length > 0) biases.set(mix, folded(mix, carried));
     }
   }
@@ -128,11 +129,18 @@ function merged(
     for (let t = 0; t < taps.length; t++) sums[target.get(o)! + taps[t]] += factor * numbers[at + taps[t]];
   });
   if (dtype === 'float64') return { ...copyOf(old), data: sums };
-  return dtype === 'float32' ? float32(old.dims, Float32Array.from(sums)) : fromFloat32(old.dims, Float32Array.from(sums), dtype);
+  return dtype === 'float32'
+    ? float32(old.dims, Float32Array.from(sums))
+    : fromFloat32(old.dims, Float32Array.from(sums), dtype);
 }
 
 /** Where an axis of a grouped weight means other channels in every group: @returns the weight with each block gathered. */
-function gatherBlocks(channels: Channels, { removed }: Selection, mix: Mix, weight: Tensor | undefined): Tensor | undefined {
+function gatherBlocks(
+  channels: Channels,
+  { removed }: Selection,
+  mix: Mix,
+  weight: Tensor | undefined,
+): Tensor | undefined {
   const { groups, blocked, inAxis, outAxis, input, output } = mix;
   const ins = input.value.shape[input.axis] / groups;
   if (groups === 1 || ins === 1 || !weight) return undefined;
@@ -150,7 +158,11 @@ function gatherBlocks(channels: Channels, { removed }: Selection, mix: Mix, weig
       if (unit < 0 || !removed[unit]) keep.push(i);
     }
     any ||= keep.length < width;
-    const block = gather(weight, rowAxis, Int32Array.from({ length: rows }, (_, r) => g * rows + r));
+    const block = gather(
+      weight,
+      rowAxis,
+      Int32Array.from({ length: rows }, (_, r) => g * rows + r),
+    );
     parts.push(gather(block, columnAxis, keep));
   }
   return any ? stack(parts, weight, rowAxis) : undefined;
@@ -184,7 +196,9 @@ function correctShapes(graph: GraphProto, channels: Channels, kept: Kept): void 
     if (sizes.every((s) => s === undefined)) return info;
     const dims = dim.map((d, axis) => {
       const size = sizes[axis];
-      return size === undefined || d.dimValue === undefined || toNumber(d.dimValue) === 0 ? d : { ...d, dimValue: size };
+      return size === undefined || d.dimValue === undefined || toNumber(d.dimValue) === 0
+        ? d
+        : { ...d, dimValue: size };
     });
     const tensorType = { ...info.type!.tensorType!, shape: { ...info.type!.tensorType!.shape!, dim: dims } };
     return { ...info, type: { ...info.type, tensorType } };

@@ -42,7 +42,11 @@ export class Contents {
   get(node: number, value: ChannelValue): Tensor | undefined {
     const parameter = this.channels.parameters.get(value.name);
     if (!parameter) return undefined;
-    return this.own.get(`${node} ${value.name}`)?.tensor ?? this.shared.get(value.name) ?? this.original(value.name, parameter);
+    return (
+      this.own.get(`${node} ${value.name}`)?.tensor ??
+      this.shared.get(value.name) ??
+      this.original(value.name, parameter)
+    );
   }
 
   /** Replaces the contents that a node reads; other readers keep theirs. */
@@ -116,7 +120,8 @@ export class Contents {
         else this.addUse(target.name, use.tensor);
       }
       for (const { node, input } of use.parameter.readers) {
-        if (use.nodes.includes(node) && this.graph.node[node].input[input] === name) this.graph.node[node].input[input] = target.name;
+        if (use.nodes.includes(node) && this.graph.node[node].input[input] === name)
+          this.graph.node[node].input[input] = target.name;
       }
     }
   }

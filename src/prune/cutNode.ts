@@ -70,7 +70,11 @@ export class CutView {
 
   /** Puts the inserted nodes into the graph. */
   finish(): void {
-    this.graph.node = this.graph.node.flatMap((node, i) => [...(this.before.get(i) ?? []), node, ...(this.after.get(i) ?? [])]);
+    this.graph.node = this.graph.node.flatMap((node, i) => [
+      ...(this.before.get(i) ?? []),
+      node,
+      ...(this.after.get(i) ?? []),
+    ]);
   }
 }
 

@@ -12,7 +12,11 @@ const CHUNK_ELEMENTS = 16 * 2 ** 20;
  * @returns a measure that runs the model on the given inputs and reads values as they are, with onnxruntime's graph
  * optimisations off. Values are fetched in chunks, so that memory stays bounded.
  */
-export function measureBy(model: ModelProto, feeds: readonly Readonly<Record<string, Tensor>>[], slots: number): Measure {
+export function measureBy(
+  model: ModelProto,
+  feeds: readonly Readonly<Record<string, Tensor>>[],
+  slots: number,
+): Measure {
   return async (asked) => {
     const levels = {
       low: new Float64Array(slots).fill(Number.POSITIVE_INFINITY),
@@ -30,7 +34,10 @@ export function measureBy(model: ModelProto, feeds: readonly Readonly<Record<str
     try {
       for (const feed of feeds) {
         for (const chunk of chunksOf(values)) {
-          const answers = await session.run(feed, chunk.map((v) => v.value.name));
+          const answers = await session.run(
+            feed,
+            chunk.map((v) => v.value.name),
+          );
           for (const one of chunk) record(levels, one, answers[one.value.name]);
         }
       }

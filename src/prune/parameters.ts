@@ -49,7 +49,10 @@ export function constantsOf({ model: { graph }, folder }: ChannelSource): Map<st
  * Tells the uses of shared one-dimensional constants apart: exporters merge equal biases of different layers, and as one
  * value they would tie these layers' channels together. Shared matrices are tied on purpose and stay so.
  */
-export function untie(source: ChannelSource, nameOf?: (node: number, input: number) => string | undefined): GraphNode[] {
+export function untie(
+  source: ChannelSource,
+  nameOf?: (node: number, input: number) => string | undefined,
+): GraphNode[] {
   const { graph } = source.model;
   const constants = new Set([
     ...graph.initializer.map((t) => t.name ?? ''),
@@ -75,7 +78,10 @@ export function untie(source: ChannelSource, nameOf?: (node: number, input: numb
 }
 
 /** @returns the constants that the nodes read, by the names that {@link untie} gave to their uses. */
-export function parametersOf(constants: ReadonlyMap<string, Constant>, nodes: readonly GraphNode[]): Map<string, Parameter> {
+export function parametersOf(
+  constants: ReadonlyMap<string, Constant>,
+  nodes: readonly GraphNode[],
+): Map<string, Parameter> {
   const found = new Map<string, Parameter & { readers: { node: number; input: number }[] }>();
   for (const { index, proto, inputs } of nodes) {
     inputs.forEach((value, input) => {

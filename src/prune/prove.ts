@@ -88,7 +88,8 @@ interface Distance {
 
 /** @returns how far two tensors lie apart (NaN equals NaN), or undefined where their shapes or types differ. */
 function distance(a: Tensor, b: Tensor): Distance | undefined {
-  if (a.dtype !== b.dtype || a.dims.length !== b.dims.length || a.dims.some((d, i) => d !== b.dims[i])) return undefined;
+  if (a.dtype !== b.dtype || a.dims.length !== b.dims.length || a.dims.some((d, i) => d !== b.dims[i]))
+    return undefined;
   const [x, y] = [numbersOf(a), numbersOf(b)];
   if (!x || !y) {
     const differing = Array.isArray(a.data) ? a.data.filter((s, i) => s !== b.data[i]).length : 0;

@@ -44,7 +44,8 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
   }
   for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;
   const padded = [...mixesOf(channels)].filter((m) => m.border);
-  for (const mix of padded) if (!canMerge(channels, mix)) giveBack(channels, carriedBy(channels, flow, removed, mix), mix, removed);
+  for (const mix of padded)
+    if (!canMerge(channels, mix)) giveBack(channels, carriedBy(channels, flow, removed, mix), mix, removed);
   settle(channels, flow, removed);
   const keepers = chooseKeepers(channels, flow, removed, padded);
   settle(channels, flow, removed);

@@ -3,7 +3,7 @@ import { makeTensor } from '../onnx/make.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { isExternal, tensorOf } from '../onnx/tensors.js';
-import { analyse, type Analysis } from '../shape/analyse.js';
+import { type Analysis, analyse } from '../shape/analyse.js';
 import { makeFeeds } from '../shape/feeds.js';
 import { isFloat } from '../tensor/half.js';
 import { type Channels, relateChannels } from './channels.js';
@@ -61,7 +61,8 @@ const ROUNDS = 8;
 export async function strip(file: OnnxFile, analysis: Analysis, options: StripOptions = {}): Promise<StripResult> {
   const { seed = 0, keep } = options;
   const original = withWeightsInside(file);
-  const { model: clean, flushed } = options.flush === false ? { model: original, flushed: 0 } : flushSubnormals(original);
+  const { model: clean, flushed } =
+    options.flush === false ? { model: original, flushed: 0 } : flushSubnormals(original);
   let model = clean;
   let seen = clean === original ? analysis : await analyse(fileOf(file, model), analysis.options);
   const counts = new Map<string, { before: number; after: number }>();
@@ -92,7 +93,11 @@ export function channelsOf(analysis: Analysis, options: Parameters<typeof relate
   return relateChannels({ model, folder, nodes: analysis.channelNodes() }, options);
 }
 
-function account(counts: Map<string, { before: number; after: number }>, family: UnitFamily, removed: Uint8Array): void {
+function account(
+  counts: Map<string, { before: number; after: number }>,
+  family: UnitFamily,
+  removed: Uint8Array,
+): void {
   const gone = family.units.reduce((n, unit) => n + removed[unit], 0);
   const known = counts.get(family.name);
   if (known) known.after -= gone;

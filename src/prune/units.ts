@@ -169,7 +169,7 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
         continue;
       }
       const input = channel.inputs.findIndex((x) => x?.name === from.value.name);
-      if (trained ? trained(from.value.name) : (trains === undefined || trains.includes(input))) {
+      if (trained ? trained(from.value.name) : trains === undefined || trains.includes(input)) {
         if (isReal(from.value.dtype)) set(from.value.name, from.axis, 'shifts');
       }
     }
