@@ -1,4 +1,4 @@
-import type { ChannelRelation, ChannelValue, Link, Pin } from './spec.js';
+import type { AxisRef, ChannelRelation, ChannelValue, Grid, Link, Pin } from './spec.js';
 
 /** Consecutive axes of one shape that hold the same elements as consecutive axes of another; size-1 axes are left out. */
 export interface Factors {
@@ -30,38 +30,57 @@ export function matchFactors(from: readonly number[], to: readonly number[]): Fa
 /**
  * The channel relation of operators that keep elements in order and regroup axes (Reshape, Flatten, Squeeze, Unsqueeze).
  *
- * Axes that are only carried over keep their channels. Where axes are merged or split, row-major order makes every index
- * of the outermost axis a block of consecutive indices: merged [C, H, W] → [C·H·W], index j belongs to channel
- * ⌊j / (H·W)⌋; split [C] → [G, C/G], block g stands for C/G channels. The inner axes of such a group are pinned: together
- * with the outer one they would make grids, not lists, of removable indices.
+ * Axes that are only carried over keep their channels. Merged axes make a grid: index `j` of [C, H, W] → [C·H·W] belongs
+ * to channel ⌊j / (H·W)⌋, or to column j mod W; likewise where an axis is split. Where several axes become several others,
+ * every index of the outermost one is a block of consecutive elements, and the inner ones are pinned.
  */
 export function regrouping(op: string, x: ChannelValue, y: ChannelValue): ChannelRelation {
   const links: Link[] = [];
   const pins: Pin[] = [];
-  const at = (value: ChannelValue, axis: number) => ({ value, axis });
+  const grids: Grid[] = [];
   for (const { from, to } of matchFactors(x.shape, y.shape)) {
-    const [p, q] = [from[0], to[0]];
-    const [outer, inner] = [x.shape[p], y.shape[q]];
-    if (outer === inner) links.push({ from: at(x, p), to: at(y, q), constants: 'same' });
-    else if (inner % outer === 0) {
-      links.push({ from: at(x, p), to: at(y, q), map: blocks(inner, inner / outer), constants: 'same' });
-    } else if (outer % inner === 0) {
-      links.push({ from: at(y, q), to: at(x, p), map: blocks(outer, outer / inner), constants: 'same' });
-    } else {
-      const why = `${op} regroups ${outer} channels into ${inner}`;
-      pins.push({ at: at(x, p), why }, { at: at(y, q), why });
+    const [outer, inner] = [at(x, from[0]), at(y, to[0])];
+    const shapes = `[${from.map((i) => x.shape[i])}] → [${to.map((i) => y.shape[i])}]`;
+    const why = `${op} ${shapes} makes a grid of which the other direction is taken`;
+    if (from.length === 1 && to.length === 1) links.push({ from: outer, to: inner, constants: 'same' });
+    else if (to.length === 1) grids.push({ options: digits(x, from, inner), why });
+    else if (from.length === 1) grids.push({ options: digits(y, to, outer), why });
+    else {
+      const [p, q] = [x.shape[from[0]], y.shape[to[0]]];
+      if (q % p === 0) links.push({ from: outer, to: inner, map: digit(q, q / p, p), constants: 'same' });
+      else if (p % q === 0) links.push({ from: inner, to: outer, map: digit(p, p / q, q), constants: 'same' });
+      else pins.push({ at: outer, why: `${op} ${shapes}` }, { at: inner, why: `${op} ${shapes}` });
+      const mixed = `${op} ${shapes} splits the indices of this axis`;
+      for (const axis of from.slice(1)) pins.push({ at: at(x, axis), why: mixed });
+      for (const axis of to.slice(1)) pins.push({ at: at(y, axis), why: mixed });
     }
-    const why = `${op} interleaves this axis with [${from.map((i) => x.shape[i])}] → [${to.map((i) => y.shape[i])}]`;
-    for (const axis of from.slice(1)) pins.push({ at: at(x, axis), why });
-    for (const axis of to.slice(1)) pins.push({ at: at(y, axis), why });
   }
-  return { links, pins };
+  return { links, pins, grids };
+}
+
+function at(value: ChannelValue, axis: number): AxisRef {
+  return { value, axis };
+}
+
+/** @returns for each of some axes how its indices lie in the one axis that all of them make. */
+function digits(value: ChannelValue, axes: readonly number[], whole: AxisRef): Grid['options'] {
+  const size = whole.value.shape[whole.axis];
+  let inner = size;
+  return axes.map((axis) => {
+    const own = value.shape[axis];
+    inner /= own;
+    return {
+      axis: at(value, axis),
+      link: { from: at(value, axis), to: whole, map: digit(size, inner, own), constants: 'same' },
+    };
+  });
 }
 
 function axesAboveOne(shape: readonly number[]): number[] {
   return shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
 }
 
-function blocks(size: number, block: number): Int32Array {
-  return Int32Array.from({ length: size }, (_, i) => Math.floor(i / block));
+/** @returns the digit of each number below `size` that counts blocks of `inner`, in base `base`. */
+function digit(size: number, inner: number, base: number): Int32Array {
+  return Int32Array.from({ length: size }, (_, i) => Math.floor(i / inner) % base);
 }

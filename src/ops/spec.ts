@@ -126,6 +126,16 @@ export interface Pin {
   readonly why: string;
 }
 
+/**
+ * A list of indices that is a grid of others: an axis C·H·W that was merged from [C, H, W], or is split into them. What goes
+ * must go along one direction of the grid, so that only one of the options can hold. The first one is taken whose `axis`
+ * nothing else pins (the first of all where none is free), and the axes of the others are pinned.
+ */
+export interface Grid {
+  readonly options: readonly { readonly axis: AxisRef; readonly link: Link }[];
+  readonly why: string;
+}
+
 /** A removal must keep the same count in every one of `blocks` equal blocks of this axis (grouped convolution). */
 export interface Quota {
   readonly at: AxisRef;
@@ -135,6 +145,7 @@ export interface Quota {
 /** What one node says about the channels of its inputs, outputs and parameters. An axis that is named nowhere is pinned. */
 export interface ChannelRelation {
   readonly links?: readonly Link[];
+  readonly grids?: readonly Grid[];
   readonly mixes?: readonly Mix[];
   readonly pins?: readonly Pin[];
   readonly quotas?: readonly Quota[];

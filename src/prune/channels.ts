@@ -6,9 +6,11 @@ import {
   type ChannelRelation,
   type ChannelValue,
   isRefusal,
+  type Link,
   type Mix,
 } from '../ops/spec.js';
 import { Atoms } from './atoms.js';
+import { type OpenGrid, settleGrids } from './grids.js';
 import { capturedBy, constantsOf, isConstant, type Parameter, parametersOf, untie } from './parameters.js';
 
 /** The user's graph as channel rules see it. */
@@ -118,7 +120,15 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
   }
   for (const { name } of graph.output) pinValue(name, { node: name, op: '', why: 'it is an output of the model' });
 
+  const unite = ({ from, to, map }: Link): void => {
+    const [a, b, size] = [at(from), at(to), to.value.shape[to.axis]];
+    for (let j = 0; j < size; j++) {
+      const i = map ? map[j] : j;
+      if (i >= 0) atoms.unite(a + i, b + j);
+    }
+  };
   const related: RelatedNode[] = [];
+  const grids: OpenGrid[] = [];
   const quotas: BlockQuota[] = [];
   const seams: { at: AxisRef; reason: PinReason }[] = [];
   for (const channel of nodes) {
@@ -127,19 +137,24 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     for (const name of capturedBy(proto)) pinValue(name, { ...place, why: 'a body of this node reads it' });
     const found = ruleOf(proto, channel);
     const relation: ChannelRelation = typeof found === 'string' ? {} : found;
-    related.push({ index, proto, channel, relation });
+    const position = related.push({ index, proto, channel, relation }) - 1;
     const missing = { ...place, why: typeof found === 'string' ? found : 'no rule of the operator names this axis' };
     for (const ref of unnamed(channel, relation)) pin(ref, missing);
     if (isConstant(proto) && !constants.has(proto.output[0])) {
       pinValue(proto.output[0], { ...place, why: 'it is stored as a sparse tensor' });
     }
     for (const { at: ref, why } of relation.pins ?? []) pin(ref, { ...place, why });
-    for (const { from, to, map } of relation.links ?? []) {
-      const [a, b, size] = [at(from), at(to), to.value.shape[to.axis]];
-      for (let j = 0; j < size; j++) {
-        const i = map ? map[j] : j;
-        if (i >= 0) atoms.unite(a + i, b + j);
-      }
+    for (const link of relation.links ?? []) unite(link);
+    for (const grid of relation.grids ?? []) {
+      grids.push({
+        grid,
+        settle: (link, others) => {
+          unite(link);
+          for (const ref of others) pin(ref, { ...place, why: grid.why });
+          const { relation: former } = related[position];
+          related[position] = { ...related[position], relation: { ...former, links: [...(former.links ?? []), link] } };
+        },
+      });
     }
     for (const { at: ref, blocks } of relation.quotas ?? []) {
       quotas.push({ base: at(ref), size: ref.value.shape[ref.axis], blocks });
@@ -168,6 +183,8 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
       if (size === 1) pin({ value, axis }, single);
     });
   }
+
+  settleGrids(grids, atoms, at);
 
   const { unit, units, pinned } = atoms.classes();
   return {
@@ -222,6 +239,12 @@ function unnamed(node: ChannelNode, relation: ChannelRelation): AxisRef[] {
     name({ value: m.weight, axis: m.inAxis });
     name({ value: m.weight, axis: m.outAxis });
     if (m.bias) name(m.bias);
+  }
+  for (const { options } of relation.grids ?? []) {
+    for (const { link } of options) {
+      name(link.from);
+      name(link.to);
+    }
   }
   for (const { at } of relation.pins ?? []) name(at);
   for (const at of relation.free ?? []) name(at);

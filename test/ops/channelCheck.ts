@@ -14,6 +14,23 @@ export interface Related {
   readonly session: Session;
 }
 
+/** @returns the relation in all the ways in which its grids can be settled. */
+export function settled(relation: ChannelRelation): ChannelRelation[] {
+  const grids = relation.grids ?? [];
+  const most = Math.max(1, ...grids.map((g) => g.options.length));
+  return Array.from({ length: most }, (_, k) => {
+    const chosen = grids.map((g) => g.options[Math.min(k, g.options.length - 1)]);
+    const others = grids.flatMap(({ options, why }) =>
+      options.filter((o) => !chosen.includes(o)).map((o) => ({ at: o.axis, why })),
+    );
+    return {
+      ...relation,
+      links: [...(relation.links ?? []), ...chosen.map((o) => o.link)],
+      pins: [...(relation.pins ?? []), ...others],
+    };
+  });
+}
+
 /** @returns pairs (index of an input's axis, index of an output's axis) that a link unites, whichever way it is written. */
 function pairsOf({ to, map }: Link): [number, number][] {
   const size = to.value.shape[to.axis];
