@@ -86,14 +86,19 @@ export function withLayout(preprocessing: Preprocessing, options: PreprocessingO
 export function describe(preprocessing: Preprocessing): string {
   const { scale, mean, std, channels, layout, name } = preprocessing;
   const neutral = mean.every((m) => m === 0) && std.every((s) => s === 1);
-  const inverse = 1 / scale;
-  const scaled =
-    scale === 1
-      ? 'x'
-      : Math.abs(inverse - Math.round(inverse)) < 1e-9 && Math.abs(inverse) > 1
-        ? `x/${Math.round(inverse)}`
-        : `x·${figure(scale)}`;
-  const formula = neutral ? scaled : `(${scaled} − ${list(mean)}) / ${list(std)}`;
+  const size = Math.abs(scale);
+  const divisor = Math.round(1 / size);
+  const times =
+    size === 1 ? 'x' : divisor > 1 && Math.abs(1 / size - divisor) < 1e-9 ? `x/${divisor}` : `x·${figure(size)}`;
+  const scaled = scale < 0 ? `−${times}` : times;
+  const shifted =
+    mean.length === 1 && mean[0] <= 0
+      ? mean[0] < 0
+        ? `${scaled} + ${figure(-mean[0])}`
+        : scaled
+      : `${scaled} − ${list(mean)}`;
+  const divided = std.every((s) => s === 1) ? shifted : `(${shifted}) / ${list(std)}`;
+  const formula = neutral ? scaled : divided;
   const order = channels === 'grey' ? 'grey' : `${channels.toUpperCase()}, ${layout}`;
   const picture = name === asTheyAre.name || name?.startsWith('features') ? '' : `, ${order}`;
   return `${name ? `${name}: ` : ''}${formula}${picture}`;

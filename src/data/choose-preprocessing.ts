@@ -1,0 +1,142 @@
+import { candidates } from './candidates.js';
+import type { Dataset } from './dataset.js';
+import { type PreparedData, prepare } from './prepare.js';
+import {
+  describe,
+  type ModelInput,
+  type Preprocessing,
+  type PreprocessingOptions,
+  withLayout,
+} from './preprocessing.js';
+import { drawSamples } from './split.js';
+
+/** How a model does on samples. `accuracy` is NaN where there is none to count: then the loss decides. */
+export interface Judged {
+  readonly accuracy: number;
+  readonly loss: number;
+}
+
+export type Judge = (preprocessing: Preprocessing, prepared: PreparedData, indices: Uint32Array) => Promise<Judged>;
+
+export interface ChooseOptions {
+  readonly seed?: number;
+  /** The samples that may be looked at: those to train on. Default: all. */
+  readonly indices?: ArrayLike<number>;
+  /** Samples of the last round. Default 512. */
+  readonly samples?: number;
+  /** Order of axes and colours, where the user settled it: only values are compared then. */
+  readonly layout?: PreprocessingOptions['layout'];
+  /** Preprocessings to compare. Default: the common ones for such data. */
+  readonly among?: readonly Preprocessing[];
+}
+
+export interface ChosenPreprocessing {
+  readonly chosen: Preprocessing;
+  /** All that were compared, the best first. */
+  readonly table: readonly ({ readonly preprocessing: Preprocessing; readonly samples: number } & Judged)[];
+  /** No other kind of preprocessing does as well, beyond the noise of so few samples. */
+  readonly clear: boolean;
+  /** Even the best does no better than always naming the commonest class. */
+  readonly nearChance: boolean;
+  /** The decision, as a sentence. */
+  readonly why: string;
+}
+
+/** Candidates that go into the second round. */
+const FINALISTS = 5;
+/** Losses that differ by less, as a share, are taken for equal. */
+const SAME_LOSS = 0.02;
+
+/**
+ * Compares the common preprocessings by how the model does on training samples: all on a few samples, the best on more.
+ * Of those that are equal within the noise the one with the lowest loss is taken; of equal losses the simplest.
+ */
+export async function choosePreprocessing(
+  dataset: Dataset,
+  input: ModelInput,
+  judge: Judge,
+  { seed = 0, indices, samples = 512, among, layout }: ChooseOptions = {},
+): Promise<ChosenPreprocessing> {
+  const open = indices ?? Uint32Array.from({ length: dataset.length }, (_, i) => i);
+  const common = among ?? (await candidates(dataset, input, { indices: open, seed }));
+  const settled = (p: Preprocessing) => {
+    const wanted = withLayout(p, { layout });
+    return wanted.layout === p.layout && wanted.channels === p.channels;
+  };
+  const all = layout && common.some(settled) ? common.filter(settled) : common;
+  const last = drawSamples(open, samples, seed);
+  const first = drawSamples(last, Math.max(32, samples >> 2), seed + 1);
+  const run = async (list: readonly Preprocessing[], on: Uint32Array) => {
+    const rows: Row[] = [];
+    for (const preprocessing of list) {
+      const judged = await judge(preprocessing, prepare(dataset, [input], preprocessing), on);
+      rows.push({ preprocessing, samples: on.length, simplicity: all.indexOf(preprocessing), ...judged });
+    }
+    return rows.sort(better);
+  };
+  const short = all.length > FINALISTS && last.length > first.length;
+  const round = short ? await run(all, first) : [];
+  const finalists = short ? round.slice(0, FINALISTS).map((r) => r.preprocessing) : all;
+  const final = await run(finalists, last);
+  const table = [...final, ...round.slice(FINALISTS)];
+
+  const best = final[0];
+  const noise = counts(best) ? 2 * Math.sqrt((best.accuracy * (1 - best.accuracy) + 1 / last.length) / last.length) : 0;
+  const level = final.filter((r) => !counts(best) || r.accuracy >= best.accuracy - noise);
+  const lowest = level.reduce((least, r) => Math.min(r.loss, least), Number.POSITIVE_INFINITY);
+  const equal = level.filter((r) => !(r.loss > lowest + SAME_LOSS * Math.abs(lowest) + 1e-4));
+  const chosen = equal.reduce((a, b) => (b.simplicity < a.simplicity ? b : a));
+  const clear = level.every((r) => r === chosen || equal.includes(r) || r.loss > lowest * 1.1);
+  const nearChance = counts(best) && best.accuracy <= chanceOf(dataset, last);
+  return {
+    chosen: chosen.preprocessing,
+    table: table.map(({ simplicity: _, ...row }) => row),
+    clear,
+    nearChance,
+    why: reason(chosen, final, level, equal),
+  };
+}
+
+interface Row extends Judged {
+  readonly preprocessing: Preprocessing;
+  readonly samples: number;
+  readonly simplicity: number;
+}
+
+function counts({ accuracy }: Judged): boolean {
+  return !Number.isNaN(accuracy);
+}
+
+function better(a: Row, b: Row): number {
+  const accuracy = counts(a) && counts(b) ? b.accuracy - a.accuracy : 0;
+  const loss = rank(a.loss) - rank(b.loss);
+  return accuracy || (Number.isNaN(loss) ? 0 : loss) || a.simplicity - b.simplicity;
+}
+
+function rank(loss: number): number {
+  return Number.isFinite(loss) ? loss : Number.MAX_VALUE;
+}
+
+/** The accuracy that naming the commonest class would reach, and three deviations more. */
+function chanceOf(dataset: Dataset, indices: Uint32Array): number {
+  const { labels, target } = dataset;
+  if (!labels || target?.kind !== 'class') return 0;
+  const count = new Float64Array(target.classes);
+  for (const i of indices) count[labels[i]]++;
+  const share = count.reduce((a, b) => Math.max(a, b), 0) / indices.length;
+  return share + 3 * Math.sqrt((share * (1 - share)) / indices.length);
+}
+
+function reason(chosen: Row, final: readonly Row[], level: readonly Row[], equal: readonly Row[]): string {
+  const figures = (r: Row) =>
+    `${counts(r) ? `${(100 * r.accuracy).toFixed(1)} % right, ` : ''}loss ${r.loss.toPrecision(3)}`;
+  const on = `on ${chosen.samples} training samples`;
+  const said = `${describe(chosen.preprocessing)}: ${figures(chosen)} ${on}`;
+  const next = final.find((r) => r !== chosen);
+  if (!next) return said;
+  const other = `${next.preprocessing.name ?? describe(next.preprocessing)}: ${figures(next)}`;
+  if (equal.length > 1) return `${said}; the simplest of ${equal.length} that do equally well (${other})`;
+  return level.length > 1
+    ? `${said}; as accurate as others within the noise, with the lowest loss (${other})`
+    : `${said}; next ${other}`;
+}
