@@ -6,14 +6,23 @@ import { type CompiledStep, type LoopOptions, openLoop } from './loop.js';
 
 /** What the thread is asked. */
 export type Request =
-  | { readonly id: number; readonly ask: 'load'; readonly step: CompiledStep; readonly state: ReadonlyMap<string, Tensor>; readonly options: LoopOptions }
+  | {
+      readonly id: number;
+      readonly ask: 'load';
+      readonly step: CompiledStep;
+      readonly state: ReadonlyMap<string, Tensor>;
+      readonly options: LoopOptions;
+    }
   | { readonly id: number; readonly ask: 'run'; readonly feeds: Readonly<Record<string, Tensor>> }
   | { readonly id: number; readonly ask: 'state' }
   | { readonly id: number; readonly ask: 'close' };
 
 export type Reply =
   | { readonly id: number; readonly answer: unknown }
-  | { readonly id: number; readonly error: { readonly message: string; readonly code?: ErrorCode; readonly hint?: string } };
+  | {
+      readonly id: number;
+      readonly error: { readonly message: string; readonly code?: ErrorCode; readonly hint?: string };
+    };
 
 type Unnumbered = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
 
@@ -43,7 +52,9 @@ export async function openInBackground(
     promise.reject(code ? new CgesError(code, message, { hint }) : new Error(message));
   });
   worker.on('error', fail);
-  worker.on('exit', (code) => fail(new CgesError('PROVIDER_UNAVAILABLE', `the training thread ended unexpectedly (code ${code})`)));
+  worker.on('exit', (code) =>
+    fail(new CgesError('PROVIDER_UNAVAILABLE', `the training thread ended unexpectedly (code ${code})`)),
+  );
   const ask = <T>(request: Unnumbered, transfer: ArrayBuffer[] = []): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       const id = ++asked;
@@ -73,7 +84,8 @@ export async function openInBackground(
 function owned(feeds: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
   for (const { data } of Object.values(feeds)) {
-    if (!Array.isArray(data) && data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength) buffers.add(data.buffer);
+    if (!Array.isArray(data) && data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength)
+      buffers.add(data.buffer);
   }
   return [...buffers];
 }

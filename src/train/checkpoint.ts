@@ -33,13 +33,18 @@ export function loadCheckpoint<Position>(path: string): Checkpoint<Position> {
     const model = decodeMessage(readFileSync(path));
     const meta = model.metadataProps.find((p) => p.key === KEY);
     const { version, position } = JSON.parse(meta?.value ?? '{}') as { version?: number; position?: Position };
-    if (version !== VERSION || position === undefined) throw new Error(`version ${version ?? 'none'}, expected ${VERSION}`);
+    if (version !== VERSION || position === undefined)
+      throw new Error(`version ${version ?? 'none'}, expected ${VERSION}`);
     return { position, state: new Map(model.graph.initializer.map((t) => [t.name ?? '', tensorOf(t)])) };
   } catch (cause) {
-    throw new CgesError('CHECKPOINT_INVALID', `this is no checkpoint that can be continued: ${(cause as Error).message}`, {
-      file: path,
-      hint: 'delete it, or give another --checkpoint folder',
-      cause,
-    });
+    throw new CgesError(
+      'CHECKPOINT_INVALID',
+      `this is no checkpoint that can be continued: ${(cause as Error).message}`,
+      {
+        file: path,
+        hint: 'delete it, or give another --checkpoint folder',
+        cause,
+      },
+    );
   }
 }

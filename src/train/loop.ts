@@ -1,6 +1,6 @@
+import { TRAINING_OPSET } from '../onnx/builder.js';
 import { makeGraph, makeModel, makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { ModelProto } from '../onnx/proto.js';
-import { TRAINING_OPSET } from '../onnx/builder.js';
 import { encodeModel } from '../onnx/write.js';
 import { openSession } from '../runtime/session.js';
 import { bool, int64, type Tensor } from '../tensor/tensor.js';

@@ -1,7 +1,6 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import type { LossName } from '../options.js';
 
-
 /** A loss emitted into a step graph. */
 export interface EmittedLoss {
   /** Scalar: mean over the batch. */
@@ -38,7 +37,10 @@ function crossEntropy(g: GraphBuilder, x: Value, target: Value): EmittedLoss {
   const classes = x.shape[axis];
   const rows = x.shape.reduce((n, d, i) => (i === axis ? n : n * d), 1);
   const index = x.shape.map((d, i) => (i === axis ? d : 1));
-  const range = g.constant({ dtype: 'int64', dims: index, data: BigInt64Array.from({ length: classes }, (_, i) => BigInt(i)) }, 'classes');
+  const range = g.constant(
+    { dtype: 'int64', dims: index, data: BigInt64Array.from({ length: classes }, (_, i) => BigInt(i)) },
+    'classes',
+  );
   const hit = g.equal(g.unsqueeze(target, [axis]), range);
   const onehot = g.cast(hit, 'float32');
   const top = g.reduceMax(x, [axis], true);
@@ -74,7 +76,13 @@ function meanSquaredError(g: GraphBuilder, x: Value, target: Value): EmittedLoss
   const n = x.shape.reduce((a, b) => a * b, 1);
   const difference = g.sub(x, target);
   return {
-    loss: g.mul(g.reduceSumSquare(difference, x.shape.map((_, i) => i)), 1 / n),
+    loss: g.mul(
+      g.reduceSumSquare(
+        difference,
+        x.shape.map((_, i) => i),
+      ),
+      1 / n,
+    ),
     seed: g.mul(difference, 2 / n),
   };
 }

@@ -1,21 +1,10 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import type { RegularizerName } from '../options.js';
+import type { UnitFamily, UnitPart } from '../prune/units.js';
 import { float32, int32 } from '../tensor/tensor.js';
 
-
-
-/** The slice of a parameter that belongs to the units of a family: index `i` of `axis` is part of unit `map[i]` (−1: none). */
-export interface UnitPart {
-  readonly parameter: string;
-  readonly axis: number;
-  readonly map: Int32Array;
-}
-
-/** Removable units that are cut alike, with all that produces them. Parts of different families do not overlap. */
-export interface UnitFamily {
-  readonly name: string;
-  readonly count: number;
-  readonly parts: readonly UnitPart[];
+/** Removable units that are penalised together. */
+export interface PenalisedFamily extends Pick<UnitFamily, 'name' | 'count' | 'parts'> {
   /** Relative strength of each unit's group term (1: plain); what the unit's removal saves, where that is asked for. */
   readonly weight?: Float32Array;
 }
@@ -36,7 +25,7 @@ export interface ProximalOptions {
   readonly grouping: 'channel' | 'reference';
   /** Balance of group and exclusive sparsity over the layers, 0 … ½. */
   readonly m: number;
-  readonly families: readonly UnitFamily[];
+  readonly families: readonly PenalisedFamily[];
   readonly layers: readonly LayerWeight[];
 }
 
@@ -134,7 +123,10 @@ export function emitProximal(
     g.within(`prox/${layer.parameter}`, () => {
       let next = w;
       if (exclusive > 0) {
-        const t = g.mul(g.reduceL1(next, [layer.outAxis], true), threshold(layer.parameter, [layer.outAxis], exclusive));
+        const t = g.mul(
+          g.reduceL1(next, [layer.outAxis], true),
+          threshold(layer.parameter, [layer.outAxis], exclusive),
+        );
         next = softThreshold(g, next, t);
       }
       if (c.l1 > 0) next = softThreshold(g, next, threshold(layer.parameter, [layer.outAxis], c.l1));
@@ -148,7 +140,7 @@ export function emitProximal(
 /** The group step over one family: every unit's ‖w_g‖₂ runs over all of its parts. */
 function emitFamily(
   g: GraphBuilder,
-  family: UnitFamily,
+  family: PenalisedFamily,
   at: (parameter: string) => Coefficients,
   lambda: Value,
   stepped: ReadonlyMap<string, Stepped>,
@@ -170,7 +162,10 @@ function emitFamily(
     squares = squares ? g.add(squares, sum) : sum;
     // A scalar step size is the same for all parts; an elementwise one is averaged over the unit's elements.
     const size = stepped.get(part.parameter)!.stepSize(axes);
-    const perUnit = size.shape.length === 0 ? size : toUnits(g, g.mul(g.reshape(size, [w.shape[part.axis]]), each), part.map, family.count);
+    const perUnit =
+      size.shape.length === 0
+        ? size
+        : toUnits(g, g.mul(g.reshape(size, [w.shape[part.axis]]), each), part.map, family.count);
     if (perUnit.shape.length === 0) steps = perUnit;
     else steps = steps ? g.add(steps, perUnit) : perUnit;
   }
@@ -178,7 +173,9 @@ function emitFamily(
   const weights = parts.map((p) => p.parameter).filter((p) => stepped.get(p)!.value.shape.length > 1);
   const named = weights.length > 0 ? weights : parts.map((p) => p.parameter);
   const group = named.reduce((sum, p) => sum + at(p).group, 0) / named.length;
-  const factor = Float32Array.from(sizes, (n, u) => (n > 0 ? (group * Math.sqrt(n) * (family.weight?.[u] ?? 1)) / (elementwise ? n : 1) : 0));
+  const factor = Float32Array.from(sizes, (n, u) =>
+    n > 0 ? (group * Math.sqrt(n) * (family.weight?.[u] ?? 1)) / (elementwise ? n : 1) : 0,
+  );
   const limit = g.mul(g.mul(steps!, lambda), g.constant(float32([family.count], factor)));
   const scale = shrink(g, g.sqrt(squares!), limit);
   alive.set(family.name, g.cast(g.greater(g.mul(squares!, scale), 0), 'float32'));
@@ -219,7 +216,15 @@ export function toAxis(g: GraphBuilder, units: Value, part: UnitPart, shape: rea
   const spread = shape.map((d, i) => (i === part.axis ? d : 1));
   if (isIdentity(part.map, units.shape[0])) return g.reshape(units, spread);
   const extended = g.concat([units, g.constant(float32([1], [1]))], 0);
-  const index = int32([part.map.length], part.map.map((u) => (u < 0 ? units.shape[0] : u)));
-  const [picked] = g.emit('Gather', [extended, g.constant(index, 'units')], [{ dtype: 'float32', shape: [part.map.length] }], { axis: 0 });
+  const index = int32(
+    [part.map.length],
+    part.map.map((u) => (u < 0 ? units.shape[0] : u)),
+  );
+  const [picked] = g.emit(
+    'Gather',
+    [extended, g.constant(index, 'units')],
+    [{ dtype: 'float32', shape: [part.map.length] }],
+    { axis: 0 },
+  );
   return g.reshape(picked, spread);
 }

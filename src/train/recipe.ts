@@ -39,13 +39,17 @@ const phases = {
 } as const;
 
 /** @returns a recipe for fine-tuning a trained network whose training code is not at hand: robust rather than fast. */
-export function chooseRecipe(facts: RecipeFacts, options: Pick<CompressOptions, 'batch' | 'optimizer' | 'lr' | 'epochs' | 'recoverEpochs'>): Recipe {
+export function chooseRecipe(
+  facts: RecipeFacts,
+  options: Pick<CompressOptions, 'batch' | 'optimizer' | 'lr' | 'epochs' | 'recoverEpochs'>,
+): Recipe {
   const why: Recipe['why'][number][] = [];
   const wanted = options.batch ?? (facts.trainSamples >= 20_000 ? 128 : facts.trainSamples >= 5_000 ? 64 : 32);
   const samplesPerStep = Math.min(wanted, facts.trainSamples);
   const batch = facts.fixedBatch ?? samplesPerStep;
   const microBatches = facts.fixedBatch ? Math.max(1, Math.round(samplesPerStep / facts.fixedBatch)) : 1;
-  if (options.batch === undefined) why.push({ what: 'batch', value: `${batch * microBatches}`, why: `${facts.trainSamples} training samples` });
+  if (options.batch === undefined)
+    why.push({ what: 'batch', value: `${batch * microBatches}`, why: `${facts.trainSamples} training samples` });
 
   const name = options.optimizer ?? (facts.liveBatchNorm ? 'sgd' : 'adam');
   const optimizer: OptimizerOptions =
@@ -53,17 +57,22 @@ export function chooseRecipe(facts: RecipeFacts, options: Pick<CompressOptions, 
       ? { name, momentum: 0.9, nesterov: true, weightDecay: 1e-4 }
       : { name, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: name === 'adamw' ? 1e-2 : 0 };
   if (!options.optimizer) {
-    const reason = facts.liveBatchNorm ? 'BatchNormalization keeps the scale of gradients even' : 'gradients may be of any scale without BatchNormalization';
+    const reason = facts.liveBatchNorm
+      ? 'BatchNormalization keeps the scale of gradients even'
+      : 'gradients may be of any scale without BatchNormalization';
     why.push({ what: 'optimizer', value: name, why: reason });
   }
   const rate = options.lr ?? (name === 'sgd' ? 0.02 : 1e-3);
 
   const steps = Math.max(1, Math.floor(facts.trainSamples / (batch * microBatches)));
-  const epochsFor = (p: (typeof phases)[keyof typeof phases]) => Math.max(p.least, Math.min(p.most, Math.ceil(p.steps / steps)));
+  const epochsFor = (p: (typeof phases)[keyof typeof phases]) =>
+    Math.max(p.least, Math.min(p.most, Math.ceil(p.steps / steps)));
   const sparsify = options.epochs ?? epochsFor(phases.sparsify);
   const recover = options.recoverEpochs ?? epochsFor(phases.recover);
-  if (options.epochs === undefined) why.push({ what: 'epochs', value: `${sparsify}`, why: `${steps} steps in an epoch` });
-  if (options.recoverEpochs === undefined) why.push({ what: 'recover-epochs', value: `${recover}`, why: `${steps} steps in an epoch` });
+  if (options.epochs === undefined)
+    why.push({ what: 'epochs', value: `${sparsify}`, why: `${steps} steps in an epoch` });
+  if (options.recoverEpochs === undefined)
+    why.push({ what: 'recover-epochs', value: `${recover}`, why: `${steps} steps in an epoch` });
   return {
     batch,
     microBatches,

@@ -2,8 +2,8 @@ import { TRAINING_OPSET } from '../onnx/builder.js';
 import { makeGraph, makeModel, makeNode, makeValueInfo } from '../onnx/make.js';
 import type { ModelProto } from '../onnx/proto.js';
 import { encodeModel } from '../onnx/write.js';
-import { openResident } from '../runtime/resident.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
+import { openResident } from '../runtime/resident.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type StepGraph, stepsOf, type TrainingEngine } from './engine.js';
 
@@ -61,7 +61,8 @@ export function residentEngine(options: { provider: ConcreteProvider; threads: n
             const inputs = new Map([...current].map(([name, value]) => [name, value]));
             for (const f of step.feeds) inputs.set(f.name, session.upload(row(feeds[f.name], i)));
             const results = await session.run(inputs);
-            for (const m of step.metrics) metrics[m.name][i] = Number(session.read(results.get(`metric:${m.name}`)!).data[0]);
+            for (const m of step.metrics)
+              metrics[m.name][i] = Number(session.read(results.get(`metric:${m.name}`)!).data[0]);
             for (const s of step.state) {
               current.get(s.name)!.dispose();
               current.set(s.name, results.get(`next:${s.name}`)!);

@@ -53,38 +53,48 @@ export function rampedLambda(full: number, rampSteps: number): LambdaSchedule {
 
 /** What a steered λ aims at. */
 export interface SteeringOptions {
+  /** λ while the reference is measured. */
   readonly start: number;
-  /** Quality that training may fall to while it is made sparse: accuracy not below, or loss not above. */
-  readonly limit: { readonly accuracy: number } | { readonly loss: number };
+  /** Windows at the start whose mean quality is the reference. */
+  readonly calibration: number;
   /** Total windows of the phase. */
   readonly windows: number;
-  /** λ may change by at most this factor in a window. */
+  /** λ changes by at most this factor from window to window. */
   readonly gain: number;
 }
 
 /**
- * λ steered by feedback: it rises while training quality stays on the good side of the limit and falls when it doesn't,
- * so that the network is made as sparse as the allowed loss of quality permits, whatever the scale of its weights.
+ * λ steered by feedback: it rises while training quality stays within an allowed distance of where it began, and falls
+ * when it doesn't. So the network becomes as sparse as that loss of quality permits, whatever the scale of its weights
+ * and gradients. For classifiers the error may grow by 1.5 points and 30 % of itself, other losses by 25 %.
  */
 export function steeredLambda(options: SteeringOptions): LambdaSchedule {
   let lambda = options.start;
-  let smooth: number | undefined;
+  let seen = 0;
+  let reference = 0;
+  let smooth = 0;
+  const error = (w: WindowResult) => (w.accuracy === undefined ? w.loss : 1 - w.accuracy);
   return {
     get value() {
       return lambda;
     },
     observe(window) {
-      const error = 'accuracy' in options.limit ? 1 - window.accuracy! : window.loss;
-      const allowed = 'accuracy' in options.limit ? 1 - options.limit.accuracy : options.limit.loss;
-      smooth = smooth === undefined ? error : 0.6 * smooth + 0.4 * error;
-      // In −1 … 1: how far quality is from the limit, as a share of it.
-      const room = Math.max(-1, Math.min(1, 2 * (1 - smooth / Math.max(allowed, 1e-9))));
-      lambda = Math.max(options.start * 0.05, lambda * options.gain ** room);
+      const e = error(window);
+      seen++;
+      if (seen <= options.calibration) {
+        reference += (e - reference) / seen;
+        smooth = reference;
+        return;
+      }
+      smooth = 0.6 * smooth + 0.4 * e;
+      const allowed = window.accuracy === undefined ? 0.25 * reference : 0.015 + 0.3 * reference;
+      // 1: as good as at the start; 0: at the limit; −1: twice as far.
+      const room = Math.max(-1, Math.min(1, 1 - (smooth - reference) / Math.max(allowed, 1e-12)));
+      lambda *= options.gain ** room;
     },
-    save: () => [lambda, smooth ?? Number.NaN],
-    restore: ([l, s]) => {
-      lambda = l;
-      smooth = Number.isNaN(s) ? undefined : s;
+    save: () => [lambda, seen, reference, smooth],
+    restore: (state) => {
+      [lambda, seen, reference, smooth] = state;
     },
   };
 }

@@ -1,5 +1,5 @@
+import { epochOrder } from '../data/split.js';
 import type { AugmentName } from '../options.js';
-import { Random } from '../tensor/random.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { StepGraph } from './engine.js';
 import { feedNames } from './step.js';
@@ -36,8 +36,7 @@ export function batchSource(step: StepGraph, options: SourceOptions): BatchSourc
     stepsPerEpoch,
     async chunk(epoch, from, count) {
       if (order?.epoch !== epoch) {
-        const permutation = Random.stream(seed, 0x6f726465, epoch).permutation(indices.length);
-        order = { epoch, indices: permutation.map((i) => indices[i]) };
+        order = { epoch, indices: epochOrder(indices, seed, epoch) };
       }
       const chosen = order.indices.subarray(from * perStep, (from + count) * perStep);
       const gathered = await samples.gather(chosen, { policy: augment, seed, epoch });

@@ -10,7 +10,7 @@ import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
 import { emitLoss, targetOf } from './loss.js';
 import { emitUpdate, type OptimizerOptions, slotsOf } from './optimizer.js';
-import { emitProximal, type ProximalOptions, type Stepped, toAxis, type UnitFamily } from './proximal.js';
+import { emitProximal, type PenalisedFamily, type ProximalOptions, type Stepped, toAxis } from './proximal.js';
 
 export interface StepOptions {
   readonly loss: LossName;
@@ -82,7 +82,8 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
 
   const families = options.proximal?.grouping === 'channel' ? options.proximal.families : [];
   const slotNames = slotsOf(options.optimizer);
-  const masks = slotNames.length > 0 ? liveMasks(g, families, parameters, given) : { alive: new Map(), byParameter: new Map() };
+  const masks =
+    slotNames.length > 0 ? liveMasks(g, families, parameters, given) : { alive: new Map(), byParameter: new Map() };
 
   const gradientScale = options.clipNorm === undefined ? undefined : emitClip(g, pass.gradients, options.clipNorm);
   const stepped = new Map<string, Stepped>();
@@ -122,7 +123,8 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     }
   }
   for (const [name, value] of next) state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
-  for (const [name, value] of pass.statistics) state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
+  for (const [name, value] of pass.statistics)
+    state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
   state.push(...initialZeros);
   // Parameters that no gradient reaches stay what they are.
   for (const [name, value] of [...parameters, ...statistics]) {
@@ -167,18 +169,26 @@ function emitPass(
   const next = new Map(statistics);
   const owner = new Map([...statistics].map(([name, value]) => [value.name, name]));
   let draws = 0;
-  const forward = emitForward(g, graph, new Map([...fed, ...parameters, ...statistics]), {
-    batchNorm: options.batchNorm,
-    update(current, value) {
-      const name = owner.get(current.name);
-      if (name === undefined) throw new Error(`${current.name} is no state of the model`);
-      next.set(name, value);
+  const forward = emitForward(
+    g,
+    graph,
+    new Map([...fed, ...parameters, ...statistics]),
+    {
+      batchNorm: options.batchNorm,
+      update(current, value) {
+        const name = owner.get(current.name);
+        if (name === undefined) throw new Error(`${current.name} is no state of the model`);
+        next.set(name, value);
+      },
+      random: (shape) => uniform(g, phase(), shape, ++draws),
     },
-    random: (shape) => uniform(g, phase(), shape, ++draws),
-  }, specOf);
+    specOf,
+  );
   const output = forward.values.get(graph.outputs[options.output].name)!;
   const loss = emitLoss(g, options.loss, output, fed.get(feedNames.target)!);
-  const found = gradients(g, forward, new Map([[graph.outputs[options.output].name, loss.seed]]), [...parameters.keys()]);
+  const found = gradients(g, forward, new Map([[graph.outputs[options.output].name, loss.seed]]), [
+    ...parameters.keys(),
+  ]);
   return { loss: loss.loss, correct: loss.correct, gradients: found, statistics: next };
 }
 
@@ -202,13 +212,26 @@ function emitMicroBatches(
   const go = inner.unique('micro/go');
   const picked = new Map<string, Value>();
   const pick = (name: string, whole: Value): Value => {
-    const [value] = inner.emit('Gather', [whole, iteration], [{ dtype: whole.dtype, shape: whole.shape.slice(1), name: `micro/${name}` }], { axis: 0 });
+    const [value] = inner.emit(
+      'Gather',
+      [whole, iteration],
+      [{ dtype: whole.dtype, shape: whole.shape.slice(1), name: `micro/${name}` }],
+      { axis: 0 },
+    );
     picked.set(name, value);
     return value;
   };
   for (const [name, value] of fed) if (perBatch.has(name)) pick(name, value);
   const carried = new Map([...statistics].map(([name, v]) => [name, { ...v, name: inner.unique(`micro/${name}`) }]));
-  const pass = emitPass(inner, graph, options, picked, parameters, carried, () => picked.get(feedNames.phase) ?? pick(feedNames.phase, phase()));
+  const pass = emitPass(
+    inner,
+    graph,
+    options,
+    picked,
+    parameters,
+    carried,
+    () => picked.get(feedNames.phase) ?? pick(feedNames.phase, phase()),
+  );
   const sums = [...pass.gradients].map(([name, value]) => {
     const before: Value = { ...value, name: inner.unique(`micro/${name}/sum`) };
     return { name, before, after: inner.add(before, value) };
@@ -220,8 +243,18 @@ function emitMicroBatches(
     name: 'micro',
     node: inner.nodes,
     initializer: inner.initializers,
-    input: [info(iteration), makeValueInfo(go, 'bool', []), ...sums.map((s) => info(s.before)), ...[...carried.values()].map(info)],
-    output: [info(goOn), ...sums.map((s) => info(s.after)), ...[...carried.keys()].map((name) => info(pass.statistics.get(name)!)), ...scalars.map(info)],
+    input: [
+      info(iteration),
+      makeValueInfo(go, 'bool', []),
+      ...sums.map((s) => info(s.before)),
+      ...[...carried.values()].map(info),
+    ],
+    output: [
+      info(goOn),
+      ...sums.map((s) => info(s.after)),
+      ...[...carried.keys()].map((name) => info(pass.statistics.get(name)!)),
+      ...scalars.map(info),
+    ],
   });
   for (const domain of inner.domains) g.domains.add(domain);
   const zeros = sums.map((s) => g.expand(g.scalar(0), s.before.shape));
@@ -247,7 +280,7 @@ function emitMicroBatches(
 /** Masks of living units as they were after the last step, spread to the parameters that they hold. */
 function liveMasks(
   g: GraphBuilder,
-  families: readonly UnitFamily[],
+  families: readonly PenalisedFamily[],
   parameters: ReadonlyMap<string, Value>,
   given: (name: string, dtype: string, shape: readonly number[]) => Value,
 ): { alive: Map<string, Value>; byParameter: Map<string, Value> } {
@@ -270,7 +303,12 @@ function liveMasks(
 /** Factor that brings the global norm of the gradient down to `limit`; 1 where it is below. */
 function emitClip(g: GraphBuilder, found: ReadonlyMap<string, Value>, limit: number): Value {
   return g.within('clip', () => {
-    const squares = [...found.values()].map((v) => g.reduceSumSquare(v, v.shape.map((_, i) => i)));
+    const squares = [...found.values()].map((v) =>
+      g.reduceSumSquare(
+        v,
+        v.shape.map((_, i) => i),
+      ),
+    );
     const norm = g.sqrt(squares.reduce((a, b) => g.add(a, b)));
     return g.min(g.div(g.scalar(limit), g.max(norm, 1e-12)), 1);
   });
@@ -286,4 +324,3 @@ function uniform(g: GraphBuilder, phase: Value, shape: readonly number[], draw: 
   const wave = g.mul(g.unary('Sin', g.add(g.constant(float32(shape, index), 'draws'), phase)), 43758.5453);
   return g.sub(wave, g.unary('Floor', wave));
 }
-

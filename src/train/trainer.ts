@@ -112,7 +112,10 @@ export async function train(
     if (bad >= 0) throw diverged(done + bad, plan);
     window = added(window, metrics, count);
     done = next;
-    perRun = Math.max(1, Math.min(mostSteps, Math.round((SECONDS_PER_RUN * count) / Math.max(seconds, 1e-4)), perRun * 8));
+    perRun = Math.max(
+      1,
+      Math.min(mostSteps, Math.round((SECONDS_PER_RUN * count) / Math.max(seconds, 1e-4)), perRun * 8),
+    );
     const elapsed = (performance.now() - started) / 1000;
     hooks.onProgress?.({
       epoch: Math.ceil(done / source.stepsPerEpoch),
@@ -197,7 +200,11 @@ function mean(x: Float32Array): number {
 }
 
 function diverged(step: number, plan: TrainPlan): CgesError {
-  return new CgesError('DIVERGED', `the loss is no longer a finite number at step ${step + 1} (learning rate ${rateAt(plan.rate, step).toPrecision(2)})`, {
-    hint: `try a smaller learning rate: --lr ${(plan.rate.peak / 10).toPrecision(1)}`,
-  });
+  return new CgesError(
+    'DIVERGED',
+    `the loss is no longer a finite number at step ${step + 1} (learning rate ${rateAt(plan.rate, step).toPrecision(2)})`,
+    {
+      hint: `try a smaller learning rate: --lr ${(plan.rate.peak / 10).toPrecision(1)}`,
+    },
+  );
 }

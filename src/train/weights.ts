@@ -25,7 +25,7 @@ export function withWeights(file: OnnxFile, graph: TrainingGraph, state: Readonl
     const trained = state.get(name);
     if (weight && trained) writeWeight(weight, stored(trained, weight.dtype));
   }
-  return { ...file, model };
+  return { ...file, bytes: new Uint8Array(), model };
 }
 
 /** Numbers this small are zero to any use, and being subnormal makes processors several times slower. */

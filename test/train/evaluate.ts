@@ -1,11 +1,15 @@
-import { TRAINING_OPSET, type GraphBuilder, type Value } from '../../src/onnx/builder.js';
+import { type GraphBuilder, TRAINING_OPSET, type Value } from '../../src/onnx/builder.js';
 import { makeGraph, makeModel, makeValueInfo } from '../../src/onnx/make.js';
 import { openSession } from '../../src/runtime/session.js';
 import { Random } from '../../src/tensor/random.js';
 import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.js';
 
 /** Runs what a builder has emitted. */
-export async function evaluate(g: GraphBuilder, feeds: Record<string, Tensor>, outputs: readonly Value[]): Promise<Tensor[]> {
+export async function evaluate(
+  g: GraphBuilder,
+  feeds: Record<string, Tensor>,
+  outputs: readonly Value[],
+): Promise<Tensor[]> {
   const model = makeModel(
     makeGraph({
       node: g.nodes,
@@ -24,11 +28,17 @@ export async function evaluate(g: GraphBuilder, feeds: Record<string, Tensor>, o
 
 export function drawn(dims: readonly number[], seed: number, scale = 1): Tensor {
   const random = new Random(seed);
-  return float32(dims, Float32Array.from({ length: sizeOf(dims) }, () => scale * random.normal()));
+  return float32(
+    dims,
+    Float32Array.from({ length: sizeOf(dims) }, () => scale * random.normal()),
+  );
 }
 
 /** Largest difference, with where it is. */
-export function worst(actual: ArrayLike<number>, expected: ArrayLike<number>): { index: number; actual: number; expected: number; error: number } {
+export function worst(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+): { index: number; actual: number; expected: number; error: number } {
   let at = { index: -1, actual: 0, expected: 0, error: -1 };
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(actual[i] - expected[i]);

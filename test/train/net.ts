@@ -51,11 +51,18 @@ export function samples(count: number, seed: number): { x: Float32Array; t: BigI
 }
 
 /** Feeds for `steps` steps; `lead` are the axes between steps and features ([batch] or [micro, batch]). */
-export function feedsOf(steps: number, lead: readonly number[], seed: number, more: Record<string, number>): Record<string, Tensor> {
+export function feedsOf(
+  steps: number,
+  lead: readonly number[],
+  seed: number,
+  more: Record<string, number>,
+): Record<string, Tensor> {
   const { x, t } = samples(steps * lead.reduce((a, b) => a * b, 1), seed);
   return {
     x: float32([steps, ...lead, 6], x),
     target: { dtype: 'int64', dims: [steps, ...lead], data: t },
-    ...Object.fromEntries(Object.entries(more).map(([name, value]) => [name, float32([steps], new Float32Array(steps).fill(value))])),
+    ...Object.fromEntries(
+      Object.entries(more).map(([name, value]) => [name, float32([steps], new Float32Array(steps).fill(value))]),
+    ),
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder, type Value } from '../../src/onnx/builder.js';
-import { emitProximal, layerBalance, type ProximalOptions } from '../../src/train/proximal.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
+import { emitProximal, layerBalance, type ProximalOptions } from '../../src/train/proximal.js';
 import { drawn, evaluate, worst } from './evaluate.js';
 
 const identity = (n: number) => Int32Array.from({ length: n }, (_, i) => i);
@@ -56,23 +56,38 @@ describe('the proximal step, grouping reference', () => {
         grouping: 'reference',
         m: 0.2,
         families: [],
-        layers: Object.keys(weights).map((parameter, l) => ({ parameter, outAxis: 1, groupFactor: factors.G[l], exclusiveFactor: factors.E[l] / 20 })),
+        layers: Object.keys(weights).map((parameter, l) => ({
+          parameter,
+          outAxis: 1,
+          groupFactor: factors.G[l],
+          exclusiveFactor: factors.E[l] / 20,
+        })),
       },
       lambda,
       weights,
     );
     Object.entries(weights).forEach(([name, w], l) => {
-      const expected = transcribed(w.data as Float32Array, w.dims[1], lambda * (0.8 - 0.2 * l) * factors.G[l], lambda * (0.2 + 0.2 * l) * (factors.E[l] / 20));
+      const expected = transcribed(
+        w.data as Float32Array,
+        w.dims[1],
+        lambda * (0.8 - 0.2 * l) * factors.G[l],
+        lambda * (0.2 + 0.2 * l) * (factors.E[l] / 20),
+      );
       expect(worst(after.get(name)!.data as Float32Array, expected).error, name).toBeLessThan(2e-6);
     });
   });
 
   it('takes the groups of a Conv weight across its filters', async () => {
     const w = drawn([6, 2, 3, 3], 5);
-    const { after } = await step({ regularizer: 'gs', grouping: 'reference', m: 0, families: [], layers: [{ parameter: 'w', outAxis: 0 }] }, 2, { w });
+    const { after } = await step(
+      { regularizer: 'gs', grouping: 'reference', m: 0, families: [], layers: [{ parameter: 'w', outAxis: 0 }] },
+      2,
+      { w },
+    );
     const rows = new Float32Array(w.data.length);
     const columns = 18;
-    for (let o = 0; o < 6; o++) for (let i = 0; i < columns; i++) rows[i * 6 + o] = (w.data as Float32Array)[o * columns + i];
+    for (let o = 0; o < 6; o++)
+      for (let i = 0; i < columns; i++) rows[i * 6 + o] = (w.data as Float32Array)[o * columns + i];
     const expected = transcribed(rows, 6, 2, 0);
     const actual = after.get('w')!.data as Float32Array;
     const back = Float32Array.from({ length: rows.length }, (_, k) => actual[(k % 6) * columns + Math.floor(k / 6)]);
@@ -82,12 +97,28 @@ describe('the proximal step, grouping reference', () => {
 });
 
 describe('the proximal step, grouping channel', () => {
-  const family = { name: 'f', count: 2, parts: [{ parameter: 'w', axis: 0, map: identity(2) }, { parameter: 'b', axis: 0, map: identity(2) }] };
-  const options: ProximalOptions = { regularizer: 'gs', grouping: 'channel', m: 0, families: [family], layers: [{ parameter: 'w', outAxis: 0 }] };
+  const family = {
+    name: 'f',
+    count: 2,
+    parts: [
+      { parameter: 'w', axis: 0, map: identity(2) },
+      { parameter: 'b', axis: 0, map: identity(2) },
+    ],
+  };
+  const options: ProximalOptions = {
+    regularizer: 'gs',
+    grouping: 'channel',
+    m: 0,
+    families: [family],
+    layers: [{ parameter: 'w', outAxis: 0 }],
+  };
 
   it('shrinks weights and bias of a unit by one factor, hand-computed', async () => {
     // Unit 0: (3, 0, 4 | 12) has norm 13 and size 4; λ·√4 = 1 → factor 12/13. Unit 1 has norm 0.5 < 1 and dies.
-    const { after, alive } = await step(options, 0.5, { w: float32([2, 3], [3, 0, 4, 0.3, 0, 0]), b: float32([2], [12, 0.4]) });
+    const { after, alive } = await step(options, 0.5, {
+      w: float32([2, 3], [3, 0, 4, 0.3, 0, 0]),
+      b: float32([2], [12, 0.4]),
+    });
     expect(worst(after.get('w')!.data as Float32Array, [36 / 13, 0, 48 / 13, 0, 0, 0]).error).toBeLessThan(1e-6);
     expect(worst(after.get('b')!.data as Float32Array, [144 / 13, 0]).error).toBeLessThan(1e-6);
     expect(Array.from(alive.get('f')!.data as Float32Array)).toEqual([1, 0]);
@@ -95,7 +126,10 @@ describe('the proximal step, grouping channel', () => {
 
   it('leaves zero groups zero, without NaN, at any λ', async () => {
     for (const lambda of [0, 1e-8, 10]) {
-      const { after } = await step(options, lambda, { w: float32([2, 3], [0, 0, 0, 1, 1, 1]), b: float32([2], [0, 1e-25]) });
+      const { after } = await step(options, lambda, {
+        w: float32([2, 3], [0, 0, 0, 1, 1, 1]),
+        b: float32([2], [0, 1e-25]),
+      });
       const all = [...(after.get('w')!.data as Float32Array), ...(after.get('b')!.data as Float32Array)];
       expect(all.every(Number.isFinite)).toBe(true);
       expect(all.slice(0, 3)).toEqual([0, 0, 0]);
@@ -103,7 +137,10 @@ describe('the proximal step, grouping channel', () => {
   });
 
   it('spreads a unit that holds several indices of an axis, and leaves indices of no unit alone', async () => {
-    const spread = { ...options, families: [{ name: 'f', count: 1, parts: [{ parameter: 'w', axis: 0, map: Int32Array.of(0, 0, -1) }] }] };
+    const spread = {
+      ...options,
+      families: [{ name: 'f', count: 1, parts: [{ parameter: 'w', axis: 0, map: Int32Array.of(0, 0, -1) }] }],
+    };
     // The unit holds rows 0 and 1: norm 5, size 2; λ·√2 = 2.5 → half.
     const { after } = await step(spread, 2.5 / Math.SQRT2, { w: float32([3, 1], [3, 4, 7]) });
     expect(worst(after.get('w')!.data as Float32Array, [1.5, 2, 7]).error).toBeLessThan(1e-6);
@@ -120,7 +157,9 @@ describe('the proximal step, grouping channel', () => {
 
 describe('the balance over layers', () => {
   it('rises linearly from m to 1 − m, and is a half for a single layer', () => {
-    expect([0, 1, 2, 3].map((l) => layerBalance(0.2, l, 4))).toEqual([0.2, 0.4, 0.6000000000000001, 0.8].map((x) => expect.closeTo(x, 12)));
+    expect([0, 1, 2, 3].map((l) => layerBalance(0.2, l, 4))).toEqual(
+      [0.2, 0.4, 0.6000000000000001, 0.8].map((x) => expect.closeTo(x, 12)),
+    );
     expect(layerBalance(0, 9, 10)).toBeCloseTo(1, 12);
     expect(layerBalance(0.2, 0, 1)).toBe(0.5);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { residentEngine } from '../../src/train/resident.js';
 import { loopEngine } from '../../src/train/loop.js';
 import type { OptimizerOptions } from '../../src/train/optimizer.js';
+import { residentEngine } from '../../src/train/resident.js';
 import { buildStep, initialState, type StepOptions } from '../../src/train/step.js';
 import { worst } from './evaluate.js';
 import { feedsOf, tinyNet } from './net.js';
@@ -16,13 +16,31 @@ const sparse: StepOptions = {
     regularizer: 'cges',
     grouping: 'channel',
     m: 0.2,
-    families: [{ name: 'hidden', count: 8, parts: [{ parameter: 'w1', axis: 1, map: identity(8) }, { parameter: 'b1', axis: 0, map: identity(8) }] }],
-    layers: [{ parameter: 'w1', outAxis: 1 }, { parameter: 'w2', outAxis: 1 }],
+    families: [
+      {
+        name: 'hidden',
+        count: 8,
+        parts: [
+          { parameter: 'w1', axis: 1, map: identity(8) },
+          { parameter: 'b1', axis: 0, map: identity(8) },
+        ],
+      },
+    ],
+    layers: [
+      { parameter: 'w1', outAxis: 1 },
+      { parameter: 'w2', outAxis: 1 },
+    ],
   },
 };
 const cpu = { provider: 'cpu', threads: 1 } as const;
 
-async function losses(options: StepOptions, engine: 'loop' | 'resident', more: Record<string, number>, steps = 40, batch = 16) {
+async function losses(
+  options: StepOptions,
+  engine: 'loop' | 'resident',
+  more: Record<string, number>,
+  steps = 40,
+  batch = 16,
+) {
   const graph = tinyNet(batch);
   const step = buildStep(graph, options);
   const run = await (engine === 'loop' ? loopEngine(cpu) : residentEngine(cpu)).load(step, initialState(graph, step));
@@ -44,7 +62,8 @@ describe('a training step', () => {
     const b = await losses(sparse, 'resident', { rate: 0.05, lambda: 0.01 });
     expect(worst(b.metrics.loss, a.metrics.loss).error).toBeLessThan(1e-5);
     expect(worst(b.metrics.alive, a.metrics.alive).error).toBe(0);
-    for (const [name, t] of a.state) expect(worst(b.state.get(name)!.data as Float32Array, t.data as Float32Array).error, name).toBeLessThan(1e-5);
+    for (const [name, t] of a.state)
+      expect(worst(b.state.get(name)!.data as Float32Array, t.data as Float32Array).error, name).toBeLessThan(1e-5);
   });
 
   it('continues bit for bit from a saved state', async () => {
@@ -56,7 +75,14 @@ describe('a training step', () => {
       Object.fromEntries(
         Object.entries(feeds).map(([name, t]) => {
           const each = t.data.length / 30;
-          return [name, { ...t, dims: [to - from, ...t.dims.slice(1)], data: t.data.slice(from * each, to * each) as typeof t.data }];
+          return [
+            name,
+            {
+              ...t,
+              dims: [to - from, ...t.dims.slice(1)],
+              data: t.data.slice(from * each, to * each) as typeof t.data,
+            },
+          ];
         }),
       );
     const whole = await loopEngine(cpu).load(step, initialState(graph, step));
@@ -66,7 +92,8 @@ describe('a training step', () => {
     const second = await loopEngine(cpu).load(step, await first.state());
     await second.run(part(13, 30));
     const [a, b] = [await whole.state(), await second.state()];
-    for (const [name, t] of a) expect(Array.from(b.get(name)!.data as Float32Array), name).toEqual(Array.from(t.data as Float32Array));
+    for (const [name, t] of a)
+      expect(Array.from(b.get(name)!.data as Float32Array), name).toEqual(Array.from(t.data as Float32Array));
   });
 
   it('sums micro-batches to the step of the whole batch', async () => {
@@ -77,7 +104,8 @@ describe('a training step', () => {
     const metrics = await run.run(feedsOf(10, [4, 4], 1, { rate: 0.05 }));
     expect(worst(metrics.loss, whole.metrics.loss).error).toBeLessThan(1e-5);
     expect(Array.from(metrics.correct)).toEqual(Array.from(whole.metrics.correct));
-    for (const [name, t] of await run.state()) expect(worst(t.data as Float32Array, whole.state.get(name)!.data as Float32Array).error, name).toBeLessThan(1e-5);
+    for (const [name, t] of await run.state())
+      expect(worst(t.data as Float32Array, whole.state.get(name)!.data as Float32Array).error, name).toBeLessThan(1e-5);
   });
 
   it('keeps the momentum of a dead unit from reviving it', async () => {
@@ -112,7 +140,10 @@ describe('a training step', () => {
 
 describe('optimizers', () => {
   /** One weight, hand-written updates. */
-  const references: Record<string, { options: OptimizerOptions; update(w: number, g: number, s: number[], t: number, rate: number): number }> = {
+  const references: Record<
+    string,
+    { options: OptimizerOptions; update(w: number, g: number, s: number[], t: number, rate: number): number }
+  > = {
     'sgd with momentum': {
       options: { name: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0.01 },
       update(w, g, s, _t, rate) {
@@ -142,13 +173,19 @@ describe('optimizers', () => {
       const graph = tinyNet(8);
       const free = { ...plain, optimizer: { ...options, weightDecay: 0 } as OptimizerOptions };
       const step = buildStep(graph, { ...free, optimizer: options });
-      const gradientOf = buildStep(graph, { ...plain, optimizer: { name: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 } });
+      const gradientOf = buildStep(graph, {
+        ...plain,
+        optimizer: { name: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 },
+      });
       const run = await loopEngine(cpu).load(step, initialState(graph, step));
       const rate = 0.02;
       const slots: number[] = [];
       let expected = (graph.parameters.get('w1')!.data as Float32Array)[5];
       for (let t = 1; t <= steps; t++) {
-        const corrections: Record<string, number> = options.name === 'sgd' ? {} : { correction1: 1 / (1 - options.beta1 ** t), correction2: 1 / (1 - options.beta2 ** t) };
+        const corrections: Record<string, number> =
+          options.name === 'sgd'
+            ? {}
+            : { correction1: 1 / (1 - options.beta1 ** t), correction2: 1 / (1 - options.beta2 ** t) };
         const state = await run.state();
         // A step of plain SGD at rate 1 shows the gradient.
         const probe = await loopEngine(cpu).load(gradientOf, state);

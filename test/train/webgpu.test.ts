@@ -20,8 +20,17 @@ describe('training on webgpu', () => {
         regularizer: 'cges',
         grouping: 'channel',
         m: 0.2,
-        families: [{ name: 'hidden', count: 8, parts: [{ parameter: 'w1', axis: 1, map: Int32Array.from({ length: 8 }, (_, i) => i) }] }],
-        layers: [{ parameter: 'w1', outAxis: 1 }, { parameter: 'w2', outAxis: 1 }],
+        families: [
+          {
+            name: 'hidden',
+            count: 8,
+            parts: [{ parameter: 'w1', axis: 1, map: Int32Array.from({ length: 8 }, (_, i) => i) }],
+          },
+        ],
+        layers: [
+          { parameter: 'w1', outAxis: 1 },
+          { parameter: 'w2', outAxis: 1 },
+        ],
       },
     };
     const step = buildStep(graph, options);
@@ -32,7 +41,8 @@ describe('training on webgpu', () => {
     const actual = await gpu.run(feeds);
     expect(worst(actual.loss, expected.loss).error).toBeLessThan(1e-3);
     const [a, b] = [await cpu.state(), await gpu.state()];
-    for (const [name, t] of a) expect(worst(b.get(name)!.data as Float32Array, t.data as Float32Array).error, name).toBeLessThan(1e-3);
+    for (const [name, t] of a)
+      expect(worst(b.get(name)!.data as Float32Array, t.data as Float32Array).error, name).toBeLessThan(1e-3);
     await gpu.close();
     await cpu.close();
   });

@@ -1,0 +1,30 @@
+import { openJob } from './compress/job.js';
+import { prove } from './compress/prove.js';
+import { recover } from './compress/recover.js';
+import { sparsify } from './compress/sparsify.js';
+import type { CompressOptions } from './options.js';
+import type { Report } from './report/schema.js';
+
+export type { CompressOptions } from './options.js';
+
+/**
+ * The whole job: fine-tunes a model with CGES sparsity, removes the channels that reached zero, recovers the accuracy,
+ * proves the smaller model through onnxruntime and writes it.
+ *
+ * An aborted signal and an exhausted time budget end training early; what was reached by then is proved and written.
+ *
+ * **Throws** CgesError; nothing is written then.
+ */
+export async function compress(options: CompressOptions): Promise<Report> {
+  const job = await openJob(options);
+  const { recipe } = job;
+  job.tell({
+    type: 'phase',
+    phase: 'sparsify',
+    message: `fine-tuning with ${options.regularizer ?? 'cges'} sparsity, ${recipe.sparsify.epochs} epochs`,
+  });
+  const sparse = await sparsify(job);
+  job.tell({ type: 'phase', phase: 'recover', message: `fine-tuning what is left, ${recipe.recover.epochs} epochs` });
+  const recovered = await recover(job, sparse.file);
+  return prove(job, sparse, recovered);
+}

@@ -1,0 +1,140 @@
+import { CgesError } from '../errors.js';
+import type { OnnxFile } from '../onnx/read.js';
+import { readModel } from '../onnx/read.js';
+import type { CompressOptions } from '../options.js';
+import { checkOutput } from '../output.js';
+import type { CompressEvent } from '../report/events.js';
+import type { Choice } from '../report/schema.js';
+import { resolveProvider } from '../runtime/providers.js';
+import { loadsOn } from '../runtime/session.js';
+import { defaultThreads } from '../runtime/threads.js';
+import { openSamples, type Samples } from '../samples.js';
+import { type Analysis, analyse } from '../shape/analyse.js';
+import { shapesByName } from '../shape/inputShapes.js';
+import { trainingGraph } from '../shape/normalise.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { NetworkOptions } from '../train/network.js';
+import { chooseRecipe, type Recipe } from '../train/recipe.js';
+import type { SourceOptions } from '../train/source.js';
+import { meaningOf, type OutputMeaning } from '../validate/outputs.js';
+
+/** All that is settled before training begins. */
+export interface Job {
+  readonly options: CompressOptions;
+  readonly seed: number;
+  readonly started: number;
+  readonly file: OnnxFile;
+  readonly analysis: Analysis;
+  readonly samples: Samples;
+  readonly meaning: OutputMeaning;
+  readonly recipe: Recipe;
+  readonly network: Omit<NetworkOptions, 'optimizer' | 'sparsity'>;
+  readonly sourceOptions: SourceOptions;
+  /** Moments (performance.now) at which the phases have to end; absent without a time budget. */
+  readonly deadlines: { readonly sparsify?: number; readonly recover?: number };
+  readonly choices: readonly Choice[];
+  readonly warnings: readonly string[];
+  tell(event: CompressEvent): void;
+  /** @returns batches of training samples by input name, to prove strips by. */
+  realSamples(): Promise<Record<string, Tensor>[]>;
+}
+
+/** Shares of the time budget at which the phases end; the rest is for proving and writing. */
+const BUDGET = { sparsify: 0.55, recover: 0.92 } as const;
+/** Samples that every strip is proved on, besides the probes. */
+const PROVED_ON = 64;
+
+/** Reads the model and the data and settles every choice that the options leave open. */
+export async function openJob(options: CompressOptions): Promise<Job> {
+  const started = performance.now();
+  const { seed = 0, onEvent = () => {}, timeBudget, threads = defaultThreads() } = options;
+  const choices: Choice[] = [];
+  const warnings: string[] = [];
+  const tell = (event: CompressEvent) => {
+    if (event.type === 'choice') choices.push({ what: event.what, value: event.value, why: event.why });
+    if (event.type === 'warning') warnings.push(event.message);
+    onEvent(event);
+  };
+  const choose = (choice: Choice) => tell({ type: 'choice', ...choice });
+  const warn = (message: string) => tell({ type: 'warning', message });
+
+  tell({ type: 'phase', phase: 'inspect', message: `reading ${options.input}` });
+  await checkOutput(options.output, options);
+  if (options.data === undefined) {
+    throw new CgesError('USAGE', 'there is no data to train on', {
+      hint: 'give --data PATH: IDX, CIFAR, a folder of images, CSV, NPY or NPZ',
+    });
+  }
+  const file = readModel(options.input);
+  const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
+  const analysis = await analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) });
+  const meaning = meaningOf(file.model);
+
+  tell({ type: 'phase', phase: 'measure', message: `reading ${options.data}` });
+  const samples = await openSamples(file, analysis, { ...options, data: options.data, seed, threads, choose, warn });
+  const augment = await samples.augmentation();
+
+  const hasBatchNorm = analysis.channelNodes().some((n) => n.op === 'BatchNormalization');
+  const batchNorm = options.bn ?? 'live';
+  const fixedBatch = analysis.batch.kind === 'fixed' ? (analysis.inputs[0].shape[0] ?? 1) : undefined;
+  const recipe = chooseRecipe(
+    { trainSamples: samples.train.indices.length, liveBatchNorm: hasBatchNorm && batchNorm === 'live', fixedBatch },
+    options,
+  );
+  for (const choice of recipe.why) choose(choice);
+  const { freeze, train, keep } = options;
+  const probe = await trainingGraph(file, analysis, recipe.batch, { freeze, train });
+  const output = probe.outputs.findIndex((o) => o.of.includes(meaning.name));
+  if (output < 0)
+    throw new CgesError('NOTHING_TO_TRAIN', `no weight reaches the output ${meaning.name}`, {
+      file: file.path,
+      value: meaning.name,
+    });
+  for (const note of probe.notes) choose({ what: 'training graph', value: note, why: 'gradients need it' });
+
+  const at = (share: number) => (timeBudget === undefined ? undefined : started + timeBudget * share * 1000);
+  return {
+    options: { ...options, augment, loss: samples.loss },
+    seed,
+    started,
+    file,
+    analysis,
+    samples,
+    meaning,
+    recipe,
+    network: {
+      loss: samples.loss,
+      output,
+      batch: recipe.batch,
+      microBatches: recipe.microBatches,
+      batchNorm,
+      clipNorm: recipe.clipNorm,
+      freeze,
+      train,
+      keep,
+      provider,
+      threads,
+    },
+    sourceOptions: {
+      samples: samples.train.data,
+      indices: samples.train.indices,
+      batch: recipe.batch,
+      microBatches: recipe.microBatches,
+      augment,
+      seed,
+    },
+    deadlines: { sparsify: at(BUDGET.sparsify), recover: at(BUDGET.recover) },
+    choices,
+    warnings,
+    tell,
+    async realSamples() {
+      const indices = samples.train.indices.subarray(0, PROVED_ON);
+      const size = fixedBatch ?? indices.length;
+      const batches: Record<string, Tensor>[] = [];
+      for (let from = 0; from + size <= indices.length; from += size) {
+        batches.push({ ...(await samples.train.data.gather(indices.subarray(from, from + size))).inputs });
+      }
+      return batches;
+    },
+  };
+}

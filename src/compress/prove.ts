@@ -1,0 +1,101 @@
+import { CgesError } from '../errors.js';
+import { decodeModel, type OnnxFile } from '../onnx/read.js';
+import { encodeModel, writeModel } from '../onnx/write.js';
+import { fileFacts } from '../report/files.js';
+import { type LayerCut, REPORT_SCHEMA_VERSION, type Report, type RunFacts } from '../report/schema.js';
+import { analyse } from '../shape/analyse.js';
+import { measureModels } from '../validate/measure.js';
+import type { Job } from './job.js';
+import type { Recovered } from './recover.js';
+import type { Removal } from './remove.js';
+import type { Sparsified } from './sparsify.js';
+
+/** Measures the model before, after the strip and at the end side by side, writes it, and reports. */
+export async function prove(job: Job, sparse: Sparsified, recovered: Recovered): Promise<Report> {
+  const { options, samples, network, seed } = job;
+  job.tell({ type: 'phase', phase: 'validate', message: 'accuracy, drift and latency, before against after' });
+  const files = [job.file, asWritten(sparse.file), asWritten(recovered.file)];
+  const subjects = await Promise.all(
+    files.map(async (file) => ({ file, analysis: await analyse(file, job.analysis.options) })),
+  );
+  const { facts } = await measureModels(subjects, {
+    provider: network.provider,
+    threads: network.threads,
+    seed,
+    judging: samples.test ?? samples.val,
+  });
+  const [before, afterStrip, after] = facts;
+  if (after.metric && !Number.isFinite(after.metric.value)) {
+    throw new CgesError('VALIDATION_FAILED', `the ${after.metric.name} of the result is ${after.metric.value}`, {
+      hint: 'try a smaller learning rate: --lr',
+    });
+  }
+  job.tell({ type: 'phase', phase: 'write', message: `writing ${options.output}` });
+  await writeModel(recovered.file.model, options.output, { folder: job.file.folder });
+  return {
+    schemaVersion: REPORT_SCHEMA_VERSION,
+    command: 'compress',
+    run: {
+      engine: 'onnxruntime',
+      provider: network.provider,
+      threads: network.threads,
+      seed,
+      seconds: (performance.now() - job.started) / 1000,
+      outcome: outcomeOf(sparse, recovered),
+    },
+    input: fileFacts(job.file),
+    output: fileFacts({ ...files[2], path: options.output }),
+    data: samples.facts,
+    preprocessing: samples.preprocessing,
+    options: used(job),
+    before,
+    afterStrip,
+    after,
+    layers: cutOf(sparse.removals),
+    choices: job.choices,
+    warnings: job.warnings,
+  };
+}
+
+/** @returns the model as a reader of the written file will find it. */
+function asWritten(file: OnnxFile): OnnxFile {
+  return { ...decodeModel(encodeModel(file.model)), path: file.path, folder: file.folder };
+}
+
+function outcomeOf(sparse: Sparsified, recovered: Recovered): RunFacts['outcome'] {
+  const outcomes = [sparse.outcome, recovered.outcome];
+  if (outcomes.includes('aborted')) return 'interrupted';
+  return outcomes.includes('out of time') ? 'time budget' : 'completed';
+}
+
+/** Joins the cuts of several strips: families keep their names from one to the next. */
+function cutOf(removals: readonly Removal[]): LayerCut[] {
+  const cuts = new Map<string, LayerCut>();
+  for (const { result } of removals) {
+    for (const { family, before, after } of result.families) {
+      cuts.set(family, { family, before: cuts.get(family)?.before ?? before, after });
+    }
+  }
+  return [...cuts.values()];
+}
+
+/** Every option as it was used. */
+function used({ options, recipe, network, seed }: Job): Record<string, unknown> {
+  const { signal: _signal, onEvent: _onEvent, ...given } = options;
+  return {
+    ...given,
+    regularizer: options.regularizer ?? 'cges',
+    grouping: options.grouping ?? 'channel',
+    m: options.m ?? 0.2,
+    seed,
+    bn: network.batchNorm,
+    batch: recipe.batch * recipe.microBatches,
+    microBatches: recipe.microBatches,
+    optimizer: recipe.optimizer,
+    lr: recipe.sparsify.peakRate,
+    epochs: recipe.sparsify.epochs,
+    recoverEpochs: recipe.recover.epochs,
+    threads: network.threads,
+    provider: network.provider,
+  };
+}

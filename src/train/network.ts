@@ -1,0 +1,122 @@
+import { cpuEngine, standardEngine } from '../onnx/engine.js';
+import type { OnnxFile } from '../onnx/read.js';
+import { specOf } from '../ops/index.js';
+import { isRefusal } from '../ops/spec.js';
+import type { GroupingName, LossName, RegularizerName } from '../options.js';
+import { relateChannels } from '../prune/channels.js';
+import { type UnitGroups, unitsOf } from '../prune/units.js';
+import type { ConcreteProvider } from '../runtime/providers.js';
+import type { Analysis } from '../shape/analyse.js';
+import { nameMatcher } from '../shape/names.js';
+import { trainingGraph } from '../shape/normalise.js';
+import type { TrainingGraph } from '../shape/training-graph.js';
+import type { StepGraph, TrainingRun } from './engine.js';
+import { loopEngine } from './loop.js';
+import type { OptimizerOptions } from './optimizer.js';
+import type { LayerWeight, PenalisedFamily } from './proximal.js';
+import { residentEngine } from './resident.js';
+import { buildStep, initialState } from './step.js';
+import { withWeights } from './weights.js';
+
+export interface NetworkOptions {
+  readonly loss: LossName;
+  /** Index of the training output that the loss is computed on. */
+  readonly output: number;
+  readonly batch: number;
+  readonly microBatches: number;
+  readonly batchNorm: 'live' | 'frozen';
+  readonly optimizer: OptimizerOptions;
+  readonly clipNorm?: number;
+  /** Sparsity; absent: plain fine-tuning. */
+  readonly sparsity?: SparsityOptions;
+  readonly freeze?: readonly string[];
+  readonly train?: readonly string[];
+  readonly keep?: readonly string[];
+  readonly provider: ConcreteProvider;
+  readonly threads: number;
+}
+
+export interface SparsityOptions {
+  readonly regularizer: RegularizerName;
+  readonly grouping: GroupingName;
+  readonly m: number;
+  /** Strength of each unit's group term by what its removal saves: exponent of its share of the MACs; 0: all alike. */
+  readonly macsExponent?: number;
+}
+
+/** A model under training: its training graph, the compiled step, and the run that owns the state. */
+export interface Network {
+  readonly graph: TrainingGraph;
+  readonly groups: UnitGroups;
+  readonly layers: readonly LayerWeight[];
+  readonly step: StepGraph;
+  readonly run: TrainingRun;
+  /** @returns the user's model with the weights as they are now. */
+  trained(): Promise<OnnxFile>;
+  close(): Promise<void>;
+}
+
+/** Compiles a model for training and loads it into an engine. */
+export async function openNetwork(file: OnnxFile, analysis: Analysis, options: NetworkOptions): Promise<Network> {
+  const { freeze, train, keep } = options;
+  const graph = await trainingGraph(file, analysis, options.batch, { freeze, train });
+  const clones = new Map(graph.clones.map((c) => [`${c.node} ${c.input}`, c.name]));
+  const channels = relateChannels(
+    { model: file.model, folder: file.folder, nodes: analysis.channelNodes() },
+    { keep: keep && nameMatcher(keep), nameOf: (node, input) => clones.get(`${node} ${input}`) },
+  );
+  const groups = unitsOf(channels, (name) => graph.parameters.has(name));
+  const layers = layersOf(analysis, graph);
+  const { sparsity } = options;
+  const step = buildStep(graph, {
+    loss: options.loss,
+    output: options.output,
+    optimizer: options.optimizer,
+    batchNorm: options.batchNorm,
+    microBatches: options.microBatches,
+    clipNorm: options.clipNorm,
+    target: options.provider === 'cpu' ? cpuEngine : standardEngine,
+    proximal: sparsity && {
+      regularizer: sparsity.regularizer,
+      grouping: sparsity.grouping,
+      m: sparsity.m,
+      families: groups.families.map((f) => penalised(f, groups, sparsity.macsExponent ?? 0)),
+      layers,
+    },
+  });
+  const { provider, threads } = options;
+  const loops = provider === 'cpu' || provider === 'cuda';
+  const engine = loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
+  const run = await engine.load(step, initialState(graph, step));
+  return {
+    graph,
+    groups,
+    layers,
+    step,
+    run,
+    trained: async () => withWeights(file, graph, await run.state()),
+    close: () => run.close(),
+  };
+}
+
+/** @returns the weights that mix channels, in the order of the layers, with the axis of their outputs. */
+function layersOf(analysis: Analysis, graph: TrainingGraph): LayerWeight[] {
+  const layers = new Map<string, LayerWeight>();
+  for (const node of analysis.channelNodes()) {
+    const rule = specOf(node.op, node.proto.domain, node.opset)?.channels;
+    if (!rule || isRefusal(rule)) continue;
+    for (const { weight, outAxis } of rule(node).mixes ?? []) {
+      if (graph.parameters.has(weight.name)) layers.set(weight.name, { parameter: weight.name, outAxis });
+    }
+  }
+  return [...layers.values()];
+}
+
+/** Strength ∝ (MACs that the unit saves, relative to the mean unit)^exponent. */
+function penalised(family: UnitGroups['families'][number], groups: UnitGroups, exponent: number): PenalisedFamily {
+  if (exponent === 0) return family;
+  const all = groups.families.reduce((sum, f) => sum + f.macs.reduce((a, b) => a + b, 0), 0);
+  const units = groups.families.reduce((sum, f) => sum + f.count, 0);
+  const weight = Float32Array.from(family.macs, (m) => (m / (all / units)) ** exponent);
+  return { ...family, weight };
+}
