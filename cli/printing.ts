@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { basename } from 'node:path';
 import type { Comparison } from '../src/compare.js';
 import type { Inspection } from '../src/inspect.js';
 import { formatBytes, formatCount, formatInteger, formatSeconds } from '../src/report/format.js';
@@ -29,7 +29,7 @@ export function printComparison(comparison: Comparison): string {
   const { a, b, run, drift } = comparison;
   const speed = comparison.ratio.latency;
   return lines(
-    factsTable([a, b], [clip(nameOf(a.path), 20), clip(nameOf(b.path), 20)]),
+    factsTable([a, b], headsOf(a.path, b.path)),
     metricNote(b) ? `${metricNote(b)}.` : false,
     `${speed.toFixed(2)} times the speed, as the median of interleaved pairs of runs.`,
     `Drift on ${formatInteger(drift.samples)} ${comparison.data ? 'samples' : 'drawn inputs'}: at most ${drift.maxAbsolute.toPrecision(3)}, ${drift.maxRelative.toPrecision(3)} of the largest output.`,
@@ -90,9 +90,10 @@ function section(title: string, entries: readonly string[]): string[] {
   return ['', `${title}:`, ...shown, ...(rest > 0 ? [`  and ${rest} more (--json lists them all)`] : [])];
 }
 
-function nameOf(path: string): string {
-  const short = relative('.', path);
-  return short.length < path.length ? short : path;
+/** File names as the heads of columns, where they tell the models apart. */
+function headsOf(a: string, b: string): string[] {
+  const heads = [a, b].map((path) => clip(basename(path), 16));
+  return heads[0] === heads[1] ? ['a', 'b'] : heads;
 }
 
 /** Joins the lines that are there. */

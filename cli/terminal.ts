@@ -1,4 +1,4 @@
-import { writeAtomically } from '../src/onnx/atomic.js';
+import { checkWritable, writeAtomically } from '../src/onnx/atomic.js';
 import type { OnEvent } from '../src/report/events.js';
 import { type ProgressStream, showProgress } from '../src/report/progress.js';
 import { onInterrupt } from './interrupt.js';
@@ -22,6 +22,7 @@ export async function withProgress<T>(
   flags: CommonFlags,
   call: (hooks: { onEvent: OnEvent; signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
+  if (flags.json) await checkWritable(flags.json);
   const progress = showProgress(terminal.err, { quiet: flags.quiet });
   const interrupt = onInterrupt((text) => {
     progress.end();

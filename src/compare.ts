@@ -1,5 +1,4 @@
 import { CgesError } from './errors.js';
-import { openJudging } from './judging.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
 import type { CompareOptions } from './options.js';
 import { fileFacts } from './report/files.js';
@@ -15,6 +14,7 @@ import {
 import { resolveProvider } from './runtime/providers.js';
 import { loadsOn } from './runtime/session.js';
 import { defaultThreads } from './runtime/threads.js';
+import { openSamples } from './samples.js';
 import { analyse } from './shape/analyse.js';
 import { freeInputs } from './shape/feeds.js';
 import { shapesByName } from './shape/inputShapes.js';
@@ -46,20 +46,27 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   requireSameInputs(...files);
 
   const warnings: string[] = [];
-  const tell = (message: string) => {
+  const warn = (message: string) => {
     warnings.push(message);
     onEvent({ type: 'warning', message });
   };
   const analyses = await Promise.all(
     files.map((file) => analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) })),
   );
-  const judged =
-    options.data === undefined ? undefined : await openJudging(files[0], analyses[0], { ...options, tell });
+  const samples =
+    options.data === undefined
+      ? undefined
+      : await openSamples(files[0], analyses[0], {
+          ...options,
+          data: options.data,
+          warn,
+          choose: (choice) => onEvent({ type: 'choice', ...choice }),
+        });
 
   onEvent({ type: 'phase', phase: 'measure', message: 'latency, interleaved; outputs on the same inputs' });
   const { facts, speedup } = await measureModels(
     files.map((file, i) => ({ file, analysis: analyses[i] })),
-    { provider, threads, seed, judging: judged?.judging, signal },
+    { provider, threads, seed, judging: samples && (samples.test ?? samples.val), signal },
   );
   const [a, b] = facts;
   return {
@@ -75,8 +82,8 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
       latency: speedup[1],
     },
     drift: b.drift!,
-    data: judged?.data ?? null,
-    preprocessing: judged?.preprocessing ?? null,
+    data: samples?.facts ?? null,
+    preprocessing: samples?.preprocessing ?? null,
     warnings,
   };
 }

@@ -34,13 +34,16 @@ export function formatPercent(ratio: number): string {
   return `${(ratio * 100).toFixed(2)}${SPACE}%`;
 }
 
-/** @returns how many times smaller: 280×, 7.40×; `—` where nothing is left to compare. */
-export function formatRatio(before: number, after: number): string {
-  if (!(before > 0) || !(after > 0)) return before === after ? '1.00×' : '—';
-  return `${digits(before / after)}×`;
+/** @returns how many times less or more: `280× fewer`, `1.15× more`, `same`; `—` where nothing is left to compare. */
+export function formatGain(before: number, after: number, less: string, more: string): string {
+  if (before === after) return 'same';
+  if (!(before > 0) || !(after > 0)) return '—';
+  const ratio = Math.max(before / after, after / before);
+  if (ratio < 1.005) return 'same';
+  return `${digits(ratio)}× ${before > after ? less : more}`;
 }
 
-/** @returns whether more of a metric is better, and how its values read. */
+/** @returns whether a metric is a share of samples, written as a percentage. */
 export function isShare(name: MetricName): boolean {
   return name === 'accuracy' || name === 'agreement';
 }

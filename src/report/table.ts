@@ -4,11 +4,11 @@ import {
   formatBytes,
   formatChange,
   formatCount,
+  formatGain,
   formatInteger,
   formatMetric,
   formatMs,
   formatPercent,
-  formatRatio,
 } from './format.js';
 import type { LayerCut, ModelFacts, Report } from './schema.js';
 
@@ -27,12 +27,12 @@ export function factsTable(columns: readonly ModelFacts[], heads: readonly strin
   const table = plainTable(['', ...heads, 'change']);
   const row = (title: string, value: (facts: ModelFacts) => string, change: string) =>
     table.push([title, ...columns.map((c) => right(value(c))), right(change)]);
-  row('parameters', (c) => formatCount(c.params), `${formatRatio(first.params, last.params)} fewer`);
-  row('MACs', (c) => formatCount(c.macs), `${formatRatio(first.macs, last.macs)} fewer`);
-  row('size', (c) => formatBytes(c.bytes), `${formatRatio(first.bytes, last.bytes)} smaller`);
+  row('parameters', (c) => formatCount(c.params), formatGain(first.params, last.params, 'fewer', 'more'));
+  row('MACs', (c) => formatCount(c.macs), formatGain(first.macs, last.macs, 'fewer', 'more'));
+  row('size', (c) => formatBytes(c.bytes), formatGain(first.bytes, last.bytes, 'smaller', 'larger'));
   for (const p of ['p50', 'p95'] as const) {
-    const change = formatRatio(first.latencyMs[p], last.latencyMs[p]);
-    row(`latency ${p}`, (c) => formatMs(c.latencyMs[p]), `${change} faster`);
+    const change = formatGain(first.latencyMs[p], last.latencyMs[p], 'faster', 'slower');
+    row(`latency ${p}`, (c) => formatMs(c.latencyMs[p]), change);
   }
   const metric = first.metric;
   if (metric) {

@@ -142,8 +142,8 @@ export async function openJudged(
 }
 
 /**
- * Models as they lie in a file are loaded from there, which works with external data and beyond 2 GB; a model without
- * bytes was made in memory, and its path is only where it came from.
+ * Opens a session on what `file` holds: its bytes, or its message where it has none. Only a model with external data is
+ * loaded from its path, for a model that was made in memory bears the path that it came from.
  */
 function open(
   file: OnnxFile,
@@ -151,9 +151,8 @@ function open(
   { provider, threads }: Pick<MeasureOptions, 'provider' | 'threads'>,
 ): Promise<Session> {
   const external = [...tensorsFrom(file.model)].some(({ tensor }) => isExternal(tensor));
-  const stored = file.path !== '' && file.bytes.length > 0;
-  const source = stored && (external || !extended) ? file.path : (extended ?? file.model);
-  return openSession(source, {
+  const inMemory = extended ?? (file.bytes.length > 0 ? file.bytes : file.model);
+  return openSession(external ? file.path : inMemory, {
     provider,
     file: file.path || undefined,
     ...(threads !== undefined && { threads: { intraOp: threads } }),

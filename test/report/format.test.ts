@@ -3,11 +3,11 @@ import {
   formatBytes,
   formatChange,
   formatCount,
+  formatGain,
   formatInteger,
   formatMetric,
   formatMs,
   formatPercent,
-  formatRatio,
   formatSeconds,
 } from '../../src/report/format.js';
 
@@ -59,11 +59,12 @@ describe('figures are written as people read them', () => {
     expect(formatChange('cross-entropy', 0.5, 0.75)).toBe('+0.250');
   });
 
-  it('says how many times smaller, where that means something', () => {
-    expect(formatRatio(3_274_634, 11_683)).toBe('280×');
-    expect(formatRatio(7.4, 1)).toBe('7.40×');
-    expect(formatRatio(0, 0)).toBe('1.00×');
-    expect(formatRatio(5, 0)).toBe('—');
+  it('says how many times less or more, where that means something', () => {
+    expect(formatGain(3_274_634, 11_683, 'fewer', 'more')).toBe('280× fewer');
+    expect(formatGain(1, 1.15, 'faster', 'slower')).toBe('1.15× slower');
+    expect(formatGain(7, 7, 'fewer', 'more')).toBe('same');
+    expect(formatGain(0, 0, 'fewer', 'more')).toBe('same');
+    expect(formatGain(5, 0, 'fewer', 'more')).toBe('—');
   });
 
   it('sets thousands apart', () => expect(formatInteger(1234567)).toBe('1,234,567'));

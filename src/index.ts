@@ -1,0 +1,51 @@
+export { type Comparison, compare } from './compare.js';
+export { compress } from './compress.js';
+export { CgesError, catalogue, type ErrorCode, exitCodes, type Place } from './errors.js';
+export { type FamilyFacts, type Inspection, inspect, type PinnedFacts, type PortFacts } from './inspect.js';
+export type * from './onnx/proto.js';
+export { decodeModel, type OnnxFile, readModel } from './onnx/read.js';
+export { encodeModel, type WriteOptions, type Written, writeModel } from './onnx/write.js';
+export type {
+  AugmentName,
+  CallOptions,
+  CompareOptions,
+  CompressOptions,
+  DataOptions,
+  GroupingName,
+  InputShapes,
+  InspectOptions,
+  LayoutName,
+  LossName,
+  OptimizerName,
+  RegularizerName,
+  RunOptions,
+  StripOptions,
+} from './options.js';
+export type {
+  ChoiceEvent,
+  CompressEvent,
+  MetricEvent,
+  MetricName,
+  OnEvent,
+  Phase,
+  PhaseEvent,
+  ProgressEvent,
+  WarningEvent,
+} from './report/events.js';
+export {
+  type Choice,
+  type DataFacts,
+  type Drift,
+  type FileFacts,
+  type Latency,
+  type LayerCut,
+  type Metric,
+  type ModelFacts,
+  type PreprocessingFacts,
+  REPORT_SCHEMA_VERSION,
+  type Report,
+  type RunFacts,
+} from './report/schema.js';
+export type { ConcreteProvider, Provider } from './runtime/providers.js';
+export { strip } from './strip.js';
+export type { LayerCost } from './validate/macs.js';
