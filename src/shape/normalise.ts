@@ -78,7 +78,10 @@ export interface Setting {
 function settingOf(file: OnnxFile, analysis: Analysis, batch: number): Setting {
   const { batch: kind, sizes, options } = analysis;
   if (kind.kind === 'fixed' && kind.size !== batch) {
-    throw new RangeError(`this model runs batches of ${kind.size} only (${kind.why}), not of ${batch}`);
+    throw new CgesError('USAGE', `this model runs batches of ${kind.size} only, not of ${batch}: ${kind.why}`, {
+      file: file.path,
+      hint: `--batch ${kind.size}`,
+    });
   }
   const model = kind.kind === 'rebatched' ? atBatch(file.model, kind, batch) : file.model;
   const inputs = kind.kind === 'rebatched' ? kind.inputs : analysis.inputs;

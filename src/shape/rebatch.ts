@@ -9,6 +9,7 @@ import { sizeOf, stridesOf, type Tensor } from '../tensor/tensor.js';
 import type { AnalysedInput, AnalyseOptions, ValueFacts } from './analyse.js';
 import { draw, emptyData, type FreeInput, makeFeeds, type Sizes } from './feeds.js';
 import { inlined } from './probe.js';
+import { trackReshapes } from './track.js';
 
 /** How a model takes other batches than the one it was exported with. */
 export type Rebatching =
@@ -64,9 +65,14 @@ export async function rebatching(
     batchAxis: input.batchAxis ?? (shape.length > 1 && shape[0] === literal ? 0 : undefined),
   }));
   const edits = literalsOf(file.model.graph, values, literal);
-  const plan = { literal, inputs: wide, edits };
+  const plan: BatchPlan = { literal, inputs: wide, edits };
   const why = await mixes(file, plan, seen.sizes, options);
-  return why === undefined ? { kind: 'rebatched', ...plan } : { kind: 'fixed', size: literal, why };
+  if (why === undefined) return { kind: 'rebatched', ...plan };
+  const tracked = await trackReshapes(file, plan, values, seen.sizes, ROWS * literal);
+  const second: BatchPlan = { ...plan, edits: tracked ?? edits };
+  if (tracked && (await mixes(file, second, seen.sizes, options)) === undefined)
+    return { kind: 'rebatched', ...second };
+  return { kind: 'fixed', size: literal, why };
 }
 
 /** @returns a copy of the model whose literal batch is another one. Weights are shared with the original. */

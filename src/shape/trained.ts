@@ -122,12 +122,18 @@ function noteChannelAxis(
     axes.set(output, rank - 1);
   } else if (weighted && node.opType !== 'PRelu') {
     axes.set(output, 1);
-  } else if (before !== undefined && (follows || transparent.has(node.opType))) {
+  } else if (before !== undefined && (follows || transparent.has(node.opType) || scales(node, source))) {
     axes.set(output, before);
   } else if (before !== undefined && node.opType === 'Transpose') {
     const perm = new Attributes(node).ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
     axes.set(output, perm.indexOf(before));
   }
+}
+
+/** @returns whether a node shifts or scales everything by one number. */
+function scales(node: NodeProto, source: TrainedSource): boolean {
+  if (!['Add', 'Sub', 'Mul', 'Div'].includes(node.opType)) return false;
+  return node.input.some((name) => source.fixed.has(name) && sizeOf(source.shape(name) ?? [0]) === 1);
 }
 
 /** @returns the input of an Add, Sub or Mul that is a constant along the channels that its other input carries. */
