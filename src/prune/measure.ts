@@ -108,7 +108,7 @@ export function slices(
         const x = data[i];
         if (x < low) low = x;
         if (x > high) high = x;
-        if (x !== x) broken = true;
+        if (Number.isNaN(x)) broken = true;
       }
     }
     each(index, broken ? Number.NaN : low, broken ? Number.NaN : high);

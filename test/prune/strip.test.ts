@@ -456,7 +456,7 @@ describe('limits', () => {
   test('models that differ are told apart', async () => {
     const [a, b] = [1, 1.001].map((scale) => {
       const net = new TinyNet();
-      net.node('Conv', ['x', net.weight('w1', [2, 3, 1, 1], (d) => d.forEach((x, i) => void (d[i] = x * scale)))], 'y');
+      net.node('Conv', ['x', net.weight('w1', [2, 3, 1, 1], (d) => d.set(d.map((x) => x * scale)))], 'y');
       return net.file(image, ['N', 2, 6, 6]).model;
     });
     const feeds = [
