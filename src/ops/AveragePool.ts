@@ -1,4 +1,3 @@
-import { CgesError } from '../errors.js';
 import { Attributes } from '../onnx/attributes.js';
 import { makeNode } from '../onnx/make.js';
 import type { NodeProto } from '../onnx/proto.js';
@@ -87,9 +86,9 @@ export const AveragePool = defineOp({
 function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto[] | undefined {
   const attrs = new Attributes(node);
   if (!attrs.ints('dilations')?.some((d) => d !== 1)) return undefined;
-  const [x, y] = [context.shape(node.input[0]), context.shape(node.output[0])];
-  if (!x || !y)
-    throw new CgesError('MODEL_INVALID', 'the shape of a dilated AveragePool is unknown', { node: node.name });
+  const x = context.shape(node.input[0]);
+  const y = context.shape(node.output[0]) ?? (x && [...x.slice(0, 2), ...windowCounts(attrs, x.slice(2))]);
+  if (!x || !y) throw new Error(`the shape of ${node.input[0]}, which a dilated AveragePool reads, is unknown`);
   const window = windowOf(attrs, attrs.ints('kernel_shape')!, x.slice(2), y.slice(2), 'pool');
   const { kernel, strides, dilations, before, after } = window;
   const [lone, padded, sums, together] = ['lone', 'padded', 'sums', 'together'].map((n) =>
@@ -106,7 +105,19 @@ function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto
     makeNode('Conv', [padded, ones], [sums], { kernel_shape: kernel, strides, dilations }),
     makeNode('Reshape', [sums, shape(y)], [together]),
     makeNode('Mul', [together, context.constant(float32(y.slice(2), inverse))], [node.output[0]]),
-  ].map((n) => ({ ...n, name: `${node.name || node.output[0]}/${n.opType}` }));
+  ].map((n) => ({ ...n, name: n.output[0] }));
+}
+
+/** @returns how many windows a pool with declared padding lays along each axis; none starts beyond the input. */
+function windowCounts(attrs: Attributes, input: readonly number[]): number[] {
+  const kernel = attrs.ints('kernel_shape')!;
+  return input.map((size, i) => {
+    const [stride, dilation] = [attrs.ints('strides')?.[i] ?? 1, attrs.ints('dilations')?.[i] ?? 1];
+    const [before, after] = [attrs.ints('pads')?.[i] ?? 0, attrs.ints('pads')?.[i + kernel.length] ?? 0];
+    const room = (size + before + after - extent(kernel[i], dilation)) / stride;
+    const count = (attrs.int('ceil_mode', 0) ? Math.ceil(room) : Math.floor(room)) + 1;
+    return (count - 1) * stride >= size + before ? count - 1 : count;
+  });
 }
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {

@@ -68,6 +68,20 @@ export const BatchNormalization = defineOp({
       parameters: [1, 2, 3, 4],
       attributes: { epsilon: { float: 0.01 } },
     },
+    {
+      title: 'statistics per element',
+      inputs: [[2, 3, 2], [3, 2], [3, 2], [3, 2], float32([3, 2], [0.5, 1, 2, 0.7, 0.9, 1.5])],
+      parameters: [1, 2, 3, 4],
+      attributes: { spatial: 0 },
+      opset: 7,
+    },
+    {
+      title: 'momentum and spatial of old files',
+      inputs: [[2, 3, 2], [3], [3], [3], float32([3], [0.5, 1, 2])],
+      parameters: [1, 2, 3, 4],
+      attributes: { spatial: 1, momentum: { float: 0.8 } },
+      opset: 8,
+    },
     { title: '1-D', inputs: [[2, 3, 5], [3], [3], [3], float32([3], [0.5, 1, 2])], parameters: [1, 2, 3, 4] },
   ],
 });
@@ -93,7 +107,7 @@ function normalise(node: NodeProto, context: NormaliseContext): NodeProto[] | un
       makeNode('Div', [names[0], names[2]], [names[3]]),
       makeNode('Mul', [names[3], scale], [names[4]]),
       makeNode('Add', [names[4], bias], [node.output[0]]),
-    ].map((n) => ({ ...n, name: `${node.name || node.output[0]}/${n.opType}` }));
+    ].map((n) => ({ ...n, name: n.output[0] }));
   }
   const training = node.output.slice(1).some((o) => o !== '');
   const kept = node.attribute.filter((a) => a.name === 'epsilon' || a.name === 'momentum');

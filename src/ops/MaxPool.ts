@@ -1,3 +1,4 @@
+import type { Attributes, AttributeValue } from '../onnx/attributes.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { sliceTap } from './convGradient.js';
@@ -15,27 +16,20 @@ export const MaxPool = defineOp({
   inputs: ['X'],
   outputs: ['Y', 'Indices?'],
   lower: (g, node) => {
-    if (node.outputs[1] || !g.engine.features.has('MaxPool.Indices')) return undefined;
-    const [x] = node.inputs;
-    const y = node.outputs[0];
-    const { kernel, strides, dilations } = windowIn(node);
-    const [value, indices] = g.emit(
-      'MaxPool',
-      [x],
-      [
-        { dtype: x.dtype, shape: y.shape, name: y.name },
-        { dtype: 'int64', shape: y.shape },
-      ],
-      {
-        kernel_shape: kernel,
-        strides,
-        dilations,
-        ceil_mode: node.attrs.int('ceil_mode', 0),
-        auto_pad: node.attrs.string('auto_pad', 'NOTSET'),
-        ...(node.attrs.has('pads') && { pads: node.attrs.ints('pads')! }),
-      },
-    );
-    return { outputs: [value], saved: { indices } };
+    if (node.outputs[1]) return undefined;
+    const { kernel, strides, dilations, before, after } = windowIn(node);
+    const x = node.inputs[0];
+    const { name, shape } = node.outputs[0];
+    const value = { dtype: x.dtype, shape, name };
+    // Padding as windows reach it: for ceil_mode onnxruntime and its own shape inference disagree on some sizes.
+    const reached = [...before, ...after.map((p) => Math.max(0, p))];
+    const padding = reached.every((p, i) => p >= 0 && p < kernel[i % kernel.length])
+      ? { pads: reached }
+      : declaredPadding(node.attrs);
+    const attributes = { kernel_shape: kernel, strides, dilations, ...padding };
+    if (!g.engine.features.has('MaxPool.Indices')) return { outputs: g.emit('MaxPool', [x], [value], attributes) };
+    const [y, indices] = g.emit('MaxPool', [x], [value, { dtype: 'int64', shape }], attributes);
+    return { outputs: [y], saved: { indices } };
   },
   grad: (g, node, [dy]) => [
     () => {
@@ -93,6 +87,15 @@ export const MaxPool = defineOp({
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
   return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2), 'pool');
+}
+
+function declaredPadding(attrs: Attributes): Record<string, AttributeValue> {
+  const pads = attrs.ints('pads');
+  return {
+    auto_pad: attrs.string('auto_pad', 'NOTSET'),
+    ceil_mode: attrs.int('ceil_mode', 0),
+    ...(pads && { pads }),
+  };
 }
 
 /** @returns the channel rule of pools: channels pass one by one, and everything else stays. */
