@@ -9,7 +9,7 @@ type Flags = CommonFlags & Omit<CompareOptions, 'a' | 'b' | 'onEvent' | 'signal'
 
 export function addCompare(command: Command, terminal: Terminal): void {
   command
-    .description('size, parameters, MACs, latency, accuracy and drift of two models, side by side')
+    .description('set two models side by side: size, parameters, MACs, latency, accuracy, drift')
     .argument('<a.onnx>', 'the model to start from')
     .argument('<b.onnx>', 'the model to hold against it');
   addRun(addData(command));
@@ -25,7 +25,7 @@ export function addCompare(command: Command, terminal: Terminal): void {
     `
 Examples:
   $ cges-compress compare mnist.onnx small.onnx --data mnist/
-  $ cges-compress compare before.onnx after.onnx --threads 1 --json comparison.json
-`,
+  $ cges-compress compare before.onnx after.onnx --threads 1 \\
+      --json comparison.json`,
   );
 }

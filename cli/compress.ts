@@ -28,8 +28,8 @@ export function addCompress(command: Command, terminal: Terminal): void {
   addWeightChoice(command);
   command.optionsGroup('Training:');
   command
-    .addOption(choice('--loss <name>', 'default: chosen from outputs and labels', lossNames))
-    .addOption(choice('--bn <mode>', 'BatchNormalization by batch or stored statistics', ['live', 'frozen']))
+    .addOption(choice('--loss <name>', 'loss (default: chosen from outputs and labels)', lossNames))
+    .addOption(choice('--bn <mode>', 'BatchNormalization by batch or by stored statistics', ['live', 'frozen']))
     .addOption(choice('--regularizer <name>', 'kind of sparsity (default: cges)', regularizerNames))
     .addOption(choice('--grouping <name>', 'whole units, or as the paper groups (default: channel)', groupingNames))
     .option('--lambda <number>', 'strength of the regularizer (default: chosen)', numberAtLeastZero)
@@ -38,7 +38,7 @@ export function addCompress(command: Command, terminal: Terminal): void {
     .option('--recover-epochs <number>', 'epochs after the strip (default: by size of data)', wholeNumber)
     .option('--time-budget <time>', 'end by then with the best valid model: 90s, 20m, 1h', duration)
     .option('--batch <number>', 'samples per step (default: chosen)', positiveInteger)
-    .addOption(choice('--optimizer <name>', 'default: chosen', optimizerNames))
+    .addOption(choice('--optimizer <name>', 'optimizer (default: chosen)', optimizerNames))
     .option('--lr <number>', 'learning rate (default: chosen)', positiveNumber)
     .option('--checkpoint <folder>', 'save the state there; the same command continues from it');
   command.optionsGroup('Running:');
@@ -56,7 +56,6 @@ export function addCompress(command: Command, terminal: Terminal): void {
 Examples:
   $ cges-compress mnist.onnx small.onnx --data mnist/
   $ cges-compress net.onnx small.onnx --data photos/train --val photos/val \\
-      --time-budget 1h --json report.json
-`,
+      --time-budget 1h --json report.json`,
   );
 }

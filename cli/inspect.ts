@@ -9,7 +9,7 @@ type Flags = CommonFlags & Omit<InspectOptions, 'input' | 'onEvent' | 'signal'>;
 
 export function addInspect(command: Command, terminal: Terminal): void {
   command
-    .description('layers, parameters, MACs, what is trained, what can be removed, and what pins the rest')
+    .description('show layers, costs, what is trained, what can be removed, what pins the rest')
     .argument('<in.onnx>', 'the model to look into');
   addShape(addWeightChoice(command));
   addCommon(command).action(async (input: string, flags: Flags) => {
@@ -24,7 +24,7 @@ export function addInspect(command: Command, terminal: Terminal): void {
     `
 Examples:
   $ cges-compress inspect net.onnx
-  $ cges-compress inspect detector.onnx --input-shape 1,3,320,320 --json layers.json
-`,
+  $ cges-compress inspect detector.onnx --input-shape 1,3,320,320 \\
+      --json layers.json`,
   );
 }

@@ -21,7 +21,7 @@ export function choice(flags: string, description: string, names: readonly strin
 export function addData(command: Command): Command {
   return command
     .option('--data <path>', 'samples: a file or folder (IDX, CIFAR binary, images, CSV, NPY/NPZ)')
-    .option('--val <path>', 'samples to judge by (default: a seeded 10 % of --data, never trained on)')
+    .option('--val <path>', 'samples to choose by (default: a seeded 10 % of --data, never trained on)')
     .option('--label-column <name>', 'label column of a CSV file: its name, or its number from 0', column)
     .option('--mean <list>', 'subtracted after scaling, one number or one per channel', numberList)
     .option('--std <list>', 'divided by after that, one number or one per channel', positiveNumberList)

@@ -34,7 +34,7 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('cges-compress')
     .description(
-      'Makes an ONNX model smaller and faster: fine-tunes it with CGES sparsity, removes\ndead channels, recovers, and proves the result.',
+      'Makes an ONNX model smaller and faster: fine-tunes it with CGES sparsity, removes dead channels, recovers its accuracy, and proves the result.',
     )
     .version(packageVersion(), '--version', 'show the version')
     .helpCommand(false)
@@ -53,7 +53,12 @@ function prepare(command: Command, terminal: Terminal): void {
   command
     .exitOverride()
     .allowExcessArguments(false)
-    .configureHelp({ helpWidth: 80 })
+    .configureHelp({
+      helpWidth: 80,
+      subcommandTerm: (sub) => sub.name(),
+      optionDescription: ({ description, argChoices }) =>
+        argChoices ? `${description}: ${argChoices.join(', ')}` : description,
+    })
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),

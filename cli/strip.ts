@@ -25,7 +25,7 @@ export function addStrip(command: Command, terminal: Terminal): void {
     `
 Examples:
   $ cges-compress strip sparse.onnx stripped.onnx
-  $ cges-compress strip detector.onnx small.onnx --input-shape 1,3,320,320 --keep "head.*"
-`,
+  $ cges-compress strip detector.onnx small.onnx --input-shape 1,3,320,320 \\
+      --keep "head.*"`,
   );
 }

@@ -23,8 +23,8 @@ function sparseNet(): ModelProto {
 }
 
 describe('help', () => {
-  it.each([['--help'], ['strip', '--help'], ['compare', '--help'], ['inspect', '--help']])('%s %s', async (...args) => {
-    const { exit, out, err } = await run(...args.filter(Boolean));
+  it.each(['', 'strip', 'compare', 'inspect'])('of cges-compress %s', async (command) => {
+    const { exit, out, err } = await run(...[command, '--help'].filter(Boolean));
     expect({ exit, err }).toEqual({ exit: 0, err: '' });
     expect(out.match(/^ {2}\$ cges-compress .*$/gm)!.length).toBe(2);
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
