@@ -7,26 +7,98 @@ export interface OpenGrid {
   settle(link: Link, others: readonly AxisRef[]): void;
 }
 
+type Option = Grid['options'][number];
+
 /**
- * Chooses a direction for every grid: the first axis that nothing pins. Grids that leave no choice come first, for what
- * they pin decides others.
+ * Chooses a direction for every grid: the one that leaves most channels removable, then the finer one, then the first.
+ * Grids that leave no choice come first, for what they pin decides others; those of weights come last, for they follow
+ * what the weight meets.
  */
 export function settleGrids(grids: readonly OpenGrid[], atoms: Atoms, slotOf: (at: AxisRef) => number): void {
   let open = grids;
   while (open.length > 0) {
-    const { pinned } = atoms.classes();
-    const isFree = ({ axis }: Grid['options'][number]): boolean => {
-      const base = slotOf(axis);
-      const size = axis.value.shape[axis.axis];
-      return pinned.subarray(base, base + size).every((reason) => reason < 0);
+    const state = stateOf(atoms);
+    const slots = ({ axis, value }: AxisRef): number[] => {
+      const base = slotOf({ axis, value });
+      return Array.from({ length: value.shape[axis] }, (_, i) => base + i);
     };
+    const isFree = ({ axis }: Option): boolean => slots(axis).every((slot) => !state.pinned(slot));
     const forced = open.filter(({ grid }) => grid.options.filter(isFree).length <= 1);
-    const now = forced.length > 0 ? forced : open.slice(0, 1);
+    const computed = open.filter(({ grid }) => grid.options.some((o) => o.link.to.value.known === undefined));
+    const now = forced.length > 0 ? forced : (computed.length > 0 ? computed : open).slice(0, 1);
     for (const { grid, settle } of now) {
-      const chosen = grid.options.find(isFree) ?? grid.options[0];
+      const chosen = best(grid.options, (o) => (isFree(o) ? worth(grid, o, state, slots) : [-1, 0]));
       const others = grid.options.filter((o) => o !== chosen).map((o) => o.axis);
       settle(chosen.link, others);
     }
     open = open.filter((g) => !now.includes(g));
   }
+}
+
+interface State {
+  root(slot: number): number;
+  pinned(slot: number): boolean;
+  /** Number of slots in the class of a root. */
+  size(root: number): number;
+}
+
+function stateOf(atoms: Atoms): State {
+  const { pinned } = atoms.classes();
+  const sizes = new Int32Array(pinned.length);
+  for (let slot = 0; slot < pinned.length; slot++) sizes[atoms.find(slot)]++;
+  return {
+    root: (slot) => atoms.find(slot),
+    pinned: (slot) => pinned[slot] >= 0,
+    size: (root) => sizes[root],
+  };
+}
+
+/** The first of the options with the largest worth. */
+function best(options: readonly Option[], worthOf: (o: Option) => readonly [number, number]): Option {
+  let [chosen] = options;
+  let most = worthOf(chosen);
+  for (const option of options.slice(1)) {
+    const own = worthOf(option);
+    if (own[0] < most[0] || (own[0] === most[0] && own[1] <= most[1])) continue;
+    chosen = option;
+    most = own;
+  }
+  return chosen;
+}
+
+/** @returns how many slots stay removable among those that the grid touches, in how many classes, if an option is taken. */
+function worth(grid: Grid, option: Option, state: State, slots: (at: AxisRef) => number[]): readonly [number, number] {
+  const parent = new Map<number, number>();
+  const find = (slot: number): number => {
+    let at = state.root(slot);
+    for (let up = parent.get(at); up !== undefined && up !== at; up = parent.get(at)) at = up;
+    if (!parent.has(at)) parent.set(at, at);
+    return at;
+  };
+  const { from, to, map } = option.link;
+  const [a, b] = [slots(from), slots(to)];
+  for (let j = 0; j < b.length; j++) {
+    const i = map ? map[j] : j;
+    if (i < 0) continue;
+    const [x, y] = [find(a[i]), find(b[j])];
+    if (x !== y) parent.set(x, y);
+  }
+  const pinned = new Set<number>();
+  const members = new Set<number>();
+  for (const { axis, link } of grid.options) {
+    for (const slot of [...slots(link.from), ...slots(link.to)]) {
+      members.add(state.root(slot));
+      if (state.pinned(slot)) pinned.add(find(slot));
+    }
+    if (axis !== option.axis) for (const slot of slots(axis)) pinned.add(find(slot));
+  }
+  let live = 0;
+  const classes = new Set<number>();
+  for (const root of members) {
+    const top = find(root);
+    if (pinned.has(top)) continue;
+    live += state.size(root);
+    classes.add(top);
+  }
+  return [live, classes.size];
 }
