@@ -21,6 +21,8 @@ export interface AnalyseOptions {
   /** Shapes by input name, batch axis included; they bind free axes that no sample binds. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   readonly seed?: number;
+  /** False leaves out the proof that a literal batch may be changed: such a model then counts as fixed. */
+  readonly rebatch?: boolean;
 }
 
 /** What is known of one value. */

@@ -1,5 +1,4 @@
 import { CgesError } from '../errors.js';
-import { TRAINING_OPSET } from '../onnx/builder.js';
 import { opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
@@ -19,7 +18,7 @@ import { staticValues } from './static.js';
 import { rootOf, trainedNotes, type WeightUse, weightUses } from './trained.js';
 import type { TrainingGraph, TrainingInput, TrainingOutput, ValueType } from './training-graph.js';
 import { float32Feeds, modelOf } from './training-model.js';
-import { agreeWith } from './verify.js';
+import { agreeWith, noForm } from './verify.js';
 
 /*
  * Comes in: the user's model, what its runs told, and a batch size. Goes out: the same computation as a training graph
@@ -48,7 +47,16 @@ export async function trainingGraph(
   batch: number,
   options: TrainingOptions = {},
 ): Promise<TrainingGraph> {
-  const setting = settingOf(file, analysis, batch);
+  // The proof is made at a small batch: the rewriting is the same at all of them.
+  const small = analysis.batch.kind === 'fixed' ? batch : Math.min(batch, PROOF_BATCH);
+  const proved = await built(settingOf(file, analysis, small), options);
+  await agreeWith({ ...proved.setting, targets: proved.targets }, proved.graph);
+  return small === batch ? proved.graph : (await built(settingOf(file, analysis, batch), options)).graph;
+}
+
+const PROOF_BATCH = 2;
+
+async function built(setting: Setting, options: TrainingOptions) {
   const probe = await openProbe(setting);
   let seen: Observation;
   try {
@@ -57,9 +65,8 @@ export async function trainingGraph(
     await probe.close();
   }
   const draft = draftOf(setting, probe, seen, options);
-  const graph = await typed(draft, setting);
-  await agreeWith({ ...setting, targets: draft.targets.map((t) => t.value) }, graph);
-  return graph;
+  const graph = await typed(draft, setting, { shapes: seen.shapes, dtypes: probe.dtypes });
+  return { setting, graph, targets: draft.targets.map((t) => t.value) };
 }
 
 /** The user's model as it runs at one batch. */
@@ -287,8 +294,8 @@ function withoutMixed(
   );
 }
 
-/** Completes a draft with the type of every value, as a run of it tells. */
-async function typed(draft: Draft, setting: Setting): Promise<TrainingGraph> {
+/** Completes a draft with the type of every value: seen in the model's run, or else in a run of the draft. */
+async function typed(draft: Draft, setting: Setting, seen: Types): Promise<TrainingGraph> {
   const { targets, ...rest } = draft;
   const inputs: TrainingInput[] = setting.inputs.map((input) => ({
     name: input.name,
@@ -296,29 +303,38 @@ async function typed(draft: Draft, setting: Setting): Promise<TrainingGraph> {
     shape: setting.shapes.get(input.name)!,
     ...(input.batchAxis !== undefined && { batchAxis: input.batchAxis }),
   }));
-  const model = modelOf({ ...rest, inputs, outputs: targets }, setting.model);
-  let seen: Observation;
-  let probe: Probe;
-  try {
-    probe = await openProbe({ model });
-    seen = await probe.run(float32Feeds(setting.feeds));
-    await probe.close();
-  } catch (cause) {
-    const place = cause instanceof CgesError ? cause.place : {};
-    throw new CgesError('NO_GRADIENT', `${place.op ?? 'an operator'} has no form in opset ${TRAINING_OPSET}`, {
-      ...place,
-      cause,
-    });
-  }
+  const made = rest.nodes.flatMap((n) => n.output.filter((o) => o !== ''));
+  const types = made.every((name) => seen.shapes.has(name))
+    ? seen
+    : await typesOf(modelOf({ ...rest, inputs, outputs: targets }, setting.model), setting.feeds);
   const values = new Map<string, ValueType>();
   for (const { name, dtype, shape } of inputs) values.set(name, { dtype, shape });
   for (const [name, tensor] of [...rest.constants, ...rest.parameters]) {
     values.set(name, { dtype: tensor.dtype, shape: tensor.dims });
   }
-  for (const [name, shape] of seen.shapes) values.set(name, { dtype: probe.dtypes.get(name)!, shape });
+  for (const name of made) {
+    const dtype = types.dtypes.get(name)!;
+    values.set(name, { dtype: isFloat(dtype) ? 'float32' : dtype, shape: types.shapes.get(name)! });
+  }
   const outputs: TrainingOutput[] = targets.map(({ name, value, of, through }) => {
     const batchAxis = setting.batchAxis(value, values.get(name)!.shape);
     return { name, of, through, ...values.get(name)!, ...(batchAxis !== undefined && { batchAxis }) };
   });
   return { ...rest, values, inputs, outputs };
+}
+
+interface Types {
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly dtypes: ReadonlyMap<string, DType>;
+}
+
+async function typesOf(model: ModelProto, feeds: Setting['feeds']): Promise<Types> {
+  try {
+    const probe = await openProbe({ model });
+    const { shapes } = await probe.run(float32Feeds(feeds));
+    await probe.close();
+    return { shapes, dtypes: probe.dtypes };
+  } catch (cause) {
+    throw noForm(cause);
+  }
 }

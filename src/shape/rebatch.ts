@@ -60,6 +60,7 @@ export async function rebatching(
   if (seen.batches[0] !== seen.batches[1]) return { kind: 'free' };
   const literal = inputs.find((i) => i.shape.length > 0)?.shape[0];
   if (literal === undefined) return { kind: 'fixed', size: 1, why: 'no input has an axis that could be the batch' };
+  if (options.rebatch === false) return { kind: 'fixed', size: literal, why: 'other batches were not tried' };
   const wide: FreeInput[] = inputs.map(({ shape, ...input }) => ({
     ...input,
     batchAxis: input.batchAxis ?? (shape.length > 1 && shape[0] === literal ? 0 : undefined),

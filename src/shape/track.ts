@@ -29,7 +29,7 @@ export async function trackReshapes(
 ): Promise<Edit[] | undefined> {
   const { node: nodes, initializer } = file.model.graph;
   const index = new Map(nodes.map((n, i) => [n, i]));
-  const constants = new Map(initializer.map((t) => [t.name ?? '', t]));
+  const constants = initializer.map((t) => t.name ?? '');
   const reached: Reached = {
     shapes: new Map(plan.inputs.map((i) => [i.name, shapeAt(i, batch, sizes)])),
     contents: new Map(),
@@ -39,7 +39,14 @@ export async function trackReshapes(
   const isOpen = (node: NodeProto) => isLiteral(node, values) && !decided.has(node);
   let waiting = sortedNodes(file.model.graph);
   while (waiting.length > 0) {
-    const { ready, blocked } = split(waiting, new Set([...reached.shapes.keys(), ...constants.keys()]), isOpen);
+    for (const node of waiting.filter(isOpen)) {
+      const now = reached.shapes.get(node.input[0]);
+      if (!now) continue;
+      decided.add(node);
+      const edit = editOf(node, now, values, plan.literal, batch);
+      if (edit) edits.push({ ...edit, node: index.get(node)! });
+    }
+    const { ready, blocked } = split(waiting, new Set([...reached.shapes.keys(), ...constants]), isOpen);
     if (ready.length === 0) return undefined;
     const edited = atBatch(file.model, { ...plan, edits }, batch).graph;
     const piece = pieceOf(
@@ -51,15 +58,11 @@ export async function trackReshapes(
     const seen = await observe(file, piece).catch(() => undefined);
     if (!seen) return undefined;
     for (const [name, shape] of seen.shapes) reached.shapes.set(name, shape);
-    for (const [name, tensor] of seen.known) reached.contents.set(name, tensor);
-    waiting = blocked;
-    for (const node of blocked.filter(isOpen)) {
-      const now = reached.shapes.get(node.input[0]);
-      if (!now) continue;
-      decided.add(node);
-      const edit = editOf(node, now, values, plan.literal, batch);
-      if (edit) edits.push({ ...edit, node: index.get(node)! });
+    for (const [name, tensor] of seen.known) {
+      reached.contents.set(name, tensor);
+      reached.shapes.set(name, tensor.dims);
     }
+    waiting = blocked;
   }
   return edits;
 }

@@ -1,4 +1,5 @@
 import { CgesError } from '../errors.js';
+import { TRAINING_OPSET } from '../onnx/builder.js';
 import type { ModelProto } from '../onnx/proto.js';
 import { openSession } from '../runtime/session.js';
 import { isFloat, toFloat32 } from '../tensor/half.js';
@@ -26,7 +27,9 @@ export async function agreeWith(original: Original, graph: TrainingGraph): Promi
   const model = inlined(original);
   const output = targets.map((name) => ({ name, metadataProps: [] }));
   const expected = await runOnce({ ...model, graph: { ...model.graph, output, valueInfo: [] } }, feeds, path);
-  const got = await runOnce(modelOf(graph, model), float32Feeds(feeds), path);
+  const got = await runOnce(modelOf(graph, model), float32Feeds(feeds), path).catch((cause: unknown) => {
+    throw noForm(cause);
+  });
   graph.outputs.forEach(({ name, of }, i) => {
     const drift = driftOf(expected[targets[i]], got[name]);
     const allowed = expected[targets[i]].dtype === 'float32' ? TOLERANCE.single : TOLERANCE.half;
@@ -41,6 +44,13 @@ export async function agreeWith(original: Original, graph: TrainingGraph): Promi
       },
     );
   });
+}
+
+/** @returns the error for a training graph that onnxruntime refuses although it runs the model. */
+export function noForm(cause: unknown): CgesError {
+  const place = cause instanceof CgesError ? cause.place : {};
+  const what = `${place.op ?? 'an operator'} has no form in opset ${TRAINING_OPSET}, in which gradients are made`;
+  return new CgesError('NO_GRADIENT', what, { ...place, cause });
 }
 
 /** @returns the largest difference relative to the largest value; infinite where shapes or infinities differ. */
