@@ -1,7 +1,7 @@
 import { Attributes } from '../onnx/attributes.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import type { GraphProto, NodeProto } from '../onnx/proto.js';
-import { isRefusal, type LowerContext, type OpNode, type OpSpec } from '../ops/spec.js';
+import type { LowerContext, OpNode, OpSpec } from '../ops/spec.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 
 /*
@@ -128,18 +128,4 @@ function reboundBody(body: GraphProto, outer: ReadonlyMap<string, string>): Grap
     node: body.node.map((n) => ({ ...rebound(n, free), input: n.input.map(renamed) })),
     output: body.output.map((o) => ({ ...o, name: renamed(o.name) })),
   };
-}
-
-/** @returns the names of the constants that the graph's live BatchNormalization nodes will update (see `LowerContext`). */
-export function runningStatistics(graph: EmittableGraph): string[] {
-  const names = graph.nodes
-    .filter((node) => node.opType === 'BatchNormalization')
-    .flatMap((node) => [node.input[3], node.input[4]])
-    .filter((name) => graph.constants.has(name) || graph.parameters.has(name));
-  return [...new Set(names)];
-}
-
-/** @returns true where a gradient rule exists for the node. */
-export function hasGradient(entry: TapeEntry): boolean {
-  return entry.spec !== undefined && !isRefusal(entry.spec.grad);
 }

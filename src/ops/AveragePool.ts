@@ -23,7 +23,7 @@ export const AveragePool = defineOp({
         : g.constant(
             float32(
               window.output,
-              counts.map((n) => 1 / n),
+              counts.map((n) => 1 / Math.max(1, n)),
             ),
           );
       return spreadWindows(g, g.mul(dy!, divisor), window);
@@ -96,7 +96,7 @@ function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto
   );
   const ones = context.constant(float32([1, 1, ...kernel], new Float32Array(sizeOf(kernel)).fill(1)));
   const pads = context.constant(int64([2 * x.length], spatialPads(before, after)));
-  const inverse = countsOf({ attrs }, window).map((n) => 1 / n);
+  const inverse = countsOf({ attrs }, window).map((n) => 1 / Math.max(1, n));
   const shape = (dims: readonly number[]): string => context.constant(int64([dims.length], dims));
   const [channels, ...sizes] = [x[0] * x[1], ...x.slice(2)];
   return [
