@@ -76,24 +76,26 @@ export async function choosePreprocessing(
   };
   const short = all.length > FINALISTS && last.length > first.length;
   const round = short ? await run(all, first) : [];
-  const finalists = short ? round.slice(0, FINALISTS).map((r) => r.preprocessing) : all;
+  const near = round
+    .filter((r) => !counts(r) || r.accuracy >= round[0].accuracy - noiseOf(round[0], 4))
+    .slice(0, FINALISTS);
+  const finalists = short ? near.map((r) => r.preprocessing) : all;
   const final = await run(finalists, last);
-  const table = [...final, ...round.slice(FINALISTS)];
+  const table = [...final, ...round.filter((r) => !finalists.includes(r.preprocessing))];
 
   const best = final[0];
-  const noise = counts(best) ? 2 * Math.sqrt((best.accuracy * (1 - best.accuracy) + 1 / last.length) / last.length) : 0;
-  const level = final.filter((r) => !counts(best) || r.accuracy >= best.accuracy - noise);
-  const lowest = level.reduce((least, r) => Math.min(r.loss, least), Number.POSITIVE_INFINITY);
-  const equal = level.filter((r) => !(r.loss > lowest + SAME_LOSS * Math.abs(lowest) + 1e-4));
+  const level = final.filter((r) => !counts(best) || r.accuracy >= best.accuracy - noiseOf(best, 2));
+  const lowest = Math.min(...level.map((r) => rank(r.loss)));
+  const equal = level.filter((r) => rank(r.loss) <= lowest + SAME_LOSS * Math.abs(lowest) + 1e-4);
   const chosen = equal.reduce((a, b) => (b.simplicity < a.simplicity ? b : a));
-  const clear = level.every((r) => r === chosen || equal.includes(r) || r.loss > lowest * 1.1);
+  const clear = level.every((r) => r === chosen || rank(r.loss) > lowest + 0.1 * Math.abs(lowest));
   const nearChance = counts(best) && best.accuracy <= chanceOf(dataset, last);
   return {
     chosen: chosen.preprocessing,
     table: table.map(({ simplicity: _, ...row }) => row),
     clear,
     nearChance,
-    why: reason(chosen, final, level, equal),
+    why: reason(chosen, table, level, equal),
   };
 }
 
@@ -107,12 +109,17 @@ function counts({ accuracy }: Judged): boolean {
   return !Number.isNaN(accuracy);
 }
 
-function better(a: Row, b: Row): number {
-  const accuracy = counts(a) && counts(b) ? b.accuracy - a.accuracy : 0;
-  const loss = rank(a.loss) - rank(b.loss);
-  return accuracy || (Number.isNaN(loss) ? 0 : loss) || a.simplicity - b.simplicity;
+/** So many standard deviations of an accuracy over so few samples. */
+function noiseOf({ accuracy, samples }: Row, deviations: number): number {
+  return deviations * Math.sqrt((accuracy * (1 - accuracy) + 1 / samples) / samples);
 }
 
+function better(a: Row, b: Row): number {
+  const accuracy = counts(a) && counts(b) ? b.accuracy - a.accuracy : 0;
+  return accuracy || rank(a.loss) - rank(b.loss) || a.simplicity - b.simplicity;
+}
+
+/** A loss that is no number is worse than any other; where all are unknown they are equal. */
 function rank(loss: number): number {
   return Number.isFinite(loss) ? loss : Number.MAX_VALUE;
 }
@@ -127,14 +134,14 @@ function chanceOf(dataset: Dataset, indices: Uint32Array): number {
   return share + 3 * Math.sqrt((share * (1 - share)) / indices.length);
 }
 
-function reason(chosen: Row, final: readonly Row[], level: readonly Row[], equal: readonly Row[]): string {
+function reason(chosen: Row, table: readonly Row[], level: readonly Row[], equal: readonly Row[]): string {
   const figures = (r: Row) =>
     `${counts(r) ? `${(100 * r.accuracy).toFixed(1)} % right, ` : ''}loss ${r.loss.toPrecision(3)}`;
   const on = `on ${chosen.samples} training samples`;
   const said = `${describe(chosen.preprocessing)}: ${figures(chosen)} ${on}`;
-  const next = final.find((r) => r !== chosen);
+  const next = table.find((r) => r !== chosen);
   if (!next) return said;
-  const other = `${next.preprocessing.name ?? describe(next.preprocessing)}: ${figures(next)}`;
+  const other = `${describe(next.preprocessing)}: ${figures(next)}`;
   if (equal.length > 1) return `${said}; the simplest of ${equal.length} that do equally well (${other})`;
   return level.length > 1
     ? `${said}; as accurate as others within the noise, with the lowest loss (${other})`

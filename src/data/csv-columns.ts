@@ -122,5 +122,8 @@ function classLike({ columns, rows, data }: Table, column: number): { classes: n
   }
   if (seen.size < 2) return undefined;
   const most = Math.max(...seen);
-  return most < 2 * seen.size + 8 ? { classes: most + 1, dense: most + 1 === seen.size } : undefined;
+  const dense = most + 1 === seen.size;
+  // A class comes more than once; in a table of a few rows, at least none is left out.
+  const likely = seen.size * 2 <= rows ? most < 2 * seen.size + 8 : dense;
+  return likely ? { classes: most + 1, dense } : undefined;
 }

@@ -25,7 +25,7 @@ export function decodeElements(bytes: Uint8Array, type: ElementType, littleEndia
   if (type === 'uint8' || type === 'bool') return bytes;
   const size = elementBytes[type];
   const native = littleEndian === (endianness() === 'LE');
-  const aligned = native && bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const aligned = native && bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   if (!native) swap(aligned, size);
   const { buffer, byteOffset } = aligned;
   const length = Math.floor(bytes.length / size);
@@ -81,5 +81,5 @@ function swap(bytes: Uint8Array, size: number): void {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length - (bytes.length % size));
   if (size === 2) whole.swap16();
   else if (size === 4) whole.swap32();
-  else whole.swap64();
+  else if (size === 8) whole.swap64();
 }

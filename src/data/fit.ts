@@ -112,7 +112,7 @@ function fitPicture(
 ): Fit {
   const forms = pictureForms(part, input);
   const form = forms.find((f) => f.layout === layout) ?? forms[0];
-  const own = `${part.height}×${part.width} ${colourName(part.channels)}${part.varying ? ' (of various sizes)' : ''}`;
+  const own = `${part.height}×${part.width} ${colourName(part.channels)}${part.varying ? ' and other sizes' : ''}`;
   const mismatch = (hint: string) =>
     new CgesError(
       'DATA_SHAPE',
