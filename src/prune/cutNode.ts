@@ -1,6 +1,6 @@
 import type { GraphProto, NodeProto } from '../onnx/proto.js';
 import type { AxisRef, ChannelNode, ChannelValue, CutNode } from '../ops/spec.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
 import type { Contents } from './cutContents.js';
 
@@ -43,6 +43,7 @@ export class CutView {
       },
       insertAfter: (output, make, constants) => {
         const to = node.output[output];
+        if (this.joinsNextAdd(to, make('', ''), constants)) return;
         const from = contents.fresh(`${to}/cut`);
         this.insert(this.after, index, make, from, to, constants);
         node.output[output] = from;
@@ -68,6 +69,25 @@ export class CutView {
     where.set(index, where === this.before ? [...list, node] : [node, ...list]);
   }
 
+  /** Adds a constant that is to be added behind a value to the one that its only reader adds anyway. */
+  private joinsNextAdd(value: string, inserted: NodeProto, constants: Constants = []): boolean {
+    const { source, nodes } = this.channels;
+    if (inserted.opType !== 'Add' || constants.length !== 1) return false;
+    const { tensor } = constants[0];
+    const outside = source.model.graph.output.some((o) => o.name === value);
+    const readers = nodes.filter((n) => n.proto.input.includes(value) || this.channels.captured(n.index).includes(value));
+    const [reader] = readers;
+    if (outside || readers.length !== 1 || reader.proto.opType !== 'Add' || reader.proto.domain) return false;
+    const operands = reader.channel.inputs.filter((x) => x?.name !== value);
+    const [bias] = operands;
+    const old = operands.length === 1 && bias ? this.contents.get(reader.index, bias) : undefined;
+    if (!old || !sameBroadcast(old, tensor)) return false;
+    const [a, b] = [old.data, tensor.data];
+    if (!(a instanceof Float32Array && b instanceof Float32Array)) return false;
+    this.contents.set(reader.index, bias!, float32(old.dims, a.map((x, i) => x + b[i])));
+    return true;
+  }
+
   /** Puts the inserted nodes into the graph. */
   finish(): void {
     this.graph.node = this.graph.node.flatMap((node, i) => [
@@ -81,4 +101,10 @@ export class CutView {
 function inputName(channel: ChannelNode, node: NodeProto, input: number): string {
   const old = channel.inputs[input]?.name;
   return old ? `${old}/cut` : `${node.name || node.output[0]}/input${input}`;
+}
+
+/** Whether two constants broadcast alike: their shapes differ in leading ones at most. */
+function sameBroadcast(a: Tensor, b: Tensor): boolean {
+  const bare = ({ dims }: Tensor): string => String(dims.slice(dims.findIndex((d) => d !== 1)));
+  return a.dtype === b.dtype && bare(a) === bare(b);
 }

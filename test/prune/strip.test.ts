@@ -53,6 +53,18 @@ describe('dead by producer', () => {
     expect(ops).toEqual(['MatMul', 'Add', 'Sigmoid', 'MatMul', 'Add']);
   });
 
+  test('a constant joins the bias that the next node adds', async () => {
+    const net = new TinyNet();
+    net.node('MatMul', ['x', net.weight('w1', [5, 4], columns([5, 4], [1]))], 'h');
+    net.node('Add', ['h', net.weight('b1', [4])], 'a');
+    net.node('MatMul', ['a', net.weight('w2', [4, 2])], 'g');
+    net.node('Add', [net.weight('b2', [1, 2]), 'g'], 'y');
+    const { removed, ops, dims } = await stripped(net.file(['N', 5], ['N', 2]));
+    expect(removed).toBe(1);
+    expect(ops).toEqual(['MatMul', 'Add', 'MatMul', 'Add']);
+    expect(dims('b2')).toEqual([1, 2]);
+  });
+
   test('BatchNormalization makes a constant of a dead channel, and a zero scale makes a dead channel', async () => {
     const net = new TinyNet();
     net.node('Conv', ['x', net.weight('w1', [4, 3, 3, 3], rows([4, 27], [0]))], 'h');
