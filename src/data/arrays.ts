@@ -109,7 +109,9 @@ export async function targetOf(
   const data = array.data ?? (await readAll(source));
   if (source.elements === 1) {
     const classes = classesOf(data, stored.type.startsWith('float') ? options.classes : Number.POSITIVE_INFINITY);
-    if (classes > 0 && (classes > 1 || options.target === 'class'))
+    // One output tells two classes apart; more of them it can only predict as numbers.
+    const fits = options.classes !== 1 || classes <= 2;
+    if (classes > 0 && (options.target === 'class' || (classes > 1 && fits)))
       return { target: { kind: 'class', classes }, labels: Int32Array.from(data) };
   } else if (shape.length === 1) {
     const labels = hot(data, source.length, source.elements);

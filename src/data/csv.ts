@@ -226,7 +226,7 @@ async function targetOfColumn(
         labels: Int32Array.from(values),
       };
     }
-    if (options.target !== 'class') {
+    if (options.target !== 'class' && !isSigned(values, options)) {
       choices.push(`column ${columnName(columns, label)} is a number to predict: its values are no class numbers`);
       return { target: { kind: 'values', shape: [1] }, values: memorySource(values, rows, 1) };
     }
@@ -234,6 +234,12 @@ async function targetOfColumn(
   if (!text && !options.names) {
     const names = [...new Set(Float32Array.from({ length: rows }, (_, row) => value(row)))].sort((a, b) => a - b);
     const labels = Int32Array.from({ length: rows }, (_, row) => names.indexOf(value(row)));
+    choices.push(
+      `the labels are numbered in ascending order: ${names
+        .slice(0, 12)
+        .map((n, i) => `${n} = ${i}`)
+        .join(', ')}`,
+    );
     return { target: { kind: 'class', classes: names.length, names: names.map(String) }, labels };
   }
   const cell = (row: number) => (text ? text.values[data[row * width + label]] : String(value(row)));
@@ -263,6 +269,7 @@ async function targetOfColumn(
   return { target: { kind: 'class', classes: names.length, names }, labels };
 }
 
+/** Whole numbers from 0 on, few enough to be classes; what a single output is to predict has two of them at most. */
 function isClasses(values: Float32Array, options: OpenOptions): boolean {
   const seen = new Set(values);
   let most = 0;
@@ -270,10 +277,19 @@ function isClasses(values: Float32Array, options: OpenOptions): boolean {
     if (!(v >= 0 && Number.isInteger(v))) return false;
     most = Math.max(most, v);
   }
+  if (options.target === 'class') return true;
+  if (options.classes === 1) return most <= 1;
+  return (options.classes !== undefined && most < options.classes) || most < 2 * seen.size + 8;
+}
+
+/** Class numbers below 0, like −1 and 1: as many of them as the model has classes. */
+function isSigned(values: Float32Array, { classes = 2, target }: OpenOptions): boolean {
+  const seen = [...new Set(values)];
   return (
-    options.target === 'class' ||
-    (options.classes !== undefined && options.classes > 1 && most < options.classes) ||
-    most < 2 * seen.size + 8
+    target !== 'values' &&
+    seen.length === Math.max(2, classes) &&
+    seen.every(Number.isInteger) &&
+    seen.some((v) => v < 0)
   );
 }
 

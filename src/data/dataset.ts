@@ -94,7 +94,7 @@ export interface OpenOptions {
   readonly target?: 'class' | 'values';
   /** Values per sample that the model takes, if it is known: tells features from labels. */
   readonly features?: number;
-  /** Outputs of the model, if they are known: tells a label column from the others. */
+  /** Outputs of the model, if they are known: tells a label column from the others, and numbers from classes. */
   readonly classes?: number;
   /** Names of the model's inputs: the arrays of an NPZ file are matched to them. */
   readonly inputs?: readonly string[];

@@ -1,6 +1,6 @@
 import { CgesError } from '../errors.js';
 import { float32ToFloat16 } from '../tensor/half.js';
-import { type DType, sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
+import type { DType, Tensor, TensorData } from '../tensor/tensor.js';
 import { type Augment, moveOf } from './augment.js';
 import type { Dataset, Rows, Target } from './dataset.js';
 import { fillBytes, fillNumbers, fillVector } from './fill.js';
@@ -82,19 +82,20 @@ export function prepare(
 }
 
 /**
- * Holds the labels against the outputs of a model.
+ * Holds the labels against the outputs of a model. One output tells two classes apart.
  * @throws CgesError DATA_LABELS for a class that the model does not have
  */
 export function checkLabels(dataset: Dataset, classes: number): void {
   const { labels } = dataset;
   if (!labels) return;
-  const at = labels.findIndex((label) => label < 0 || label >= classes);
+  const limit = classes === 1 ? 2 : classes;
+  const at = labels.findIndex((label) => label < 0 || label >= limit);
   if (at < 0) return;
   let [least, most] = [labels[0], labels[0]];
   for (const label of labels) [least, most] = [Math.min(least, label), Math.max(most, label)];
   throw new CgesError(
     'DATA_LABELS',
-    `sample ${at} has the label ${labels[at]}, the model has ${classes} outputs: classes 0…${classes - 1}`,
+    `sample ${at} has the label ${labels[at]}, the model has ${classes === 1 ? 'one output' : `${classes} outputs`}: classes 0…${limit - 1}`,
     {
       file: dataset.path,
       hint:
@@ -179,9 +180,4 @@ function asType(values: Float32Array, dtype: DType): TensorData {
 
 function isPreprocessing(given: Preprocessing | Readonly<Record<string, Preprocessing>>): given is Preprocessing {
   return typeof given.scale === 'number' && Array.isArray(given.mean);
-}
-
-/** @returns how many values a prepared sample has, over all inputs. */
-export function sampleSize(prepared: PreparedData): number {
-  return prepared.inputs.reduce((sum, input) => sum + sizeOf(input.shape), 0);
 }

@@ -3,8 +3,9 @@ import { type Fit, fitPart, matchParts } from './fit.js';
 import { asTheyAre, type ModelInput } from './preprocessing.js';
 import { drawSamples } from './split.js';
 
-/** Samples that are looked at. */
+/** Samples that are looked at, and the values that they may have together. */
 const LOOK = 1000;
+const VALUES = 32e6;
 
 /** What the raw values of a data set are like, over a drawn part of the training samples. */
 export interface Statistics {
@@ -30,14 +31,16 @@ export async function measure(
 ): Promise<Statistics> {
   const part = matchParts(dataset, [input])[0];
   const fit = fitPart(part, input, asTheyAre, dataset.path);
-  const looked = drawSamples(indices ?? Uint32Array.from({ length: dataset.length }, (_, i) => i), LOOK, seed);
+  const open = indices ?? Uint32Array.from({ length: dataset.length }, (_, i) => i);
+  const count = Math.min(LOOK, Math.max(64, Math.floor(VALUES / fit.source.elements)));
+  const looked = drawSamples(open, count, seed);
   const { data, offsets } = await fit.source.read(looked);
   const { geometry } = fit;
   const picture = geometry !== undefined;
   const planes = geometry ? [...new Set(geometry.planes)] : [];
-  const count = geometry ? planes.length : fit.source.elements;
-  const sum = new Float64Array(count);
-  const squares = new Float64Array(count);
+  const places = geometry ? planes.length : fit.source.elements;
+  const sum = new Float64Array(places);
+  const squares = new Float64Array(places);
   let least = Number.POSITIVE_INFINITY;
   let most = Number.NEGATIVE_INFINITY;
   let whole = true;
@@ -50,11 +53,11 @@ export async function measure(
   };
   for (const offset of offsets) {
     if (geometry) {
-      for (let c = 0; c < count; c++)
+      for (let c = 0; c < places; c++)
         for (let y = 0; y < geometry.height; y++)
           for (let x = 0; x < geometry.width; x++)
             add(c, data[offset + planes[c] + y * geometry.row + x * geometry.step]);
-    } else for (let i = 0; i < count; i++) add(i, data[offset + i]);
+    } else for (let i = 0; i < places; i++) add(i, data[offset + i]);
   }
   const n = offsets.length * (geometry ? geometry.height * geometry.width : 1);
   const mean = Array.from(sum, (s) => s / n);

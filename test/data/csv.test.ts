@@ -61,6 +61,19 @@ describe('CSV', () => {
     expect((await open('1,2,0\n3,4,1\n5,6,1\n', { target: 'values' })).targets?.dtype).toBe('float32');
   });
 
+  it('reads signed labels as classes, and many classes as numbers where the model has one output', async () => {
+    const signed = await open('0.5,2.5,-1\n3,4,1\n5,6.5,1\n');
+    expect([signed.labels, signed.train.target]).toEqual([
+      [0, 1, 1],
+      { kind: 'class', classes: 2, names: ['-1', '1'] },
+    ]);
+    expect(signed.choices.join()).toMatch(/-1 = 0, 1 = 1/);
+    const ages = '0.5,1\n1.5,2\n2.5,0\n3.5,2\n';
+    expect((await open(ages)).labels).toEqual([1, 2, 0, 2]);
+    expect((await open(ages, { classes: 1 })).targets?.dtype).toBe('float32');
+    expect((await open('0.5,1\n1.5,0\n', { classes: 1 })).labels).toEqual([1, 0]);
+  });
+
   it('takes no label where the model takes every column', async () => {
     const found = await open('1,2,0\n3,4,1\n5,6,1\n', { features: 3 });
     expect(found.train.target).toBeUndefined();

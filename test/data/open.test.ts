@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openData } from '../../src/data/open.js';
 import { prepare } from '../../src/data/prepare.js';
@@ -36,7 +37,7 @@ const there = existsSync(shared);
 if (!there) console.log('skipped: tests on real data, ../shared/data is absent');
 
 describe.skipIf(!there)('real data', () => {
-  const at = (name: string) => new URL(name, shared).pathname;
+  const at = (name: string) => fileURLToPath(new URL(name, shared));
 
   it('MNIST opens with its test set', async () => {
     const { train, test } = await openData(at('mnist'));

@@ -159,6 +159,7 @@ describe('prepared data', () => {
       /2 means or deviations, a sample has 3 channels/,
     );
     expect(() => checkLabels(pictures(), 2)).toThrow(/sample 2 has the label 2, the model has 2 outputs/);
+    expect(() => checkLabels(pictures(), 1)).toThrow(/one output: classes 0…1/);
     expect(() => checkLabels(pictures(), 3)).not.toThrow();
   });
 });
