@@ -1,7 +1,6 @@
 import { openJob } from './compress/job.js';
 import { prove } from './compress/prove.js';
-import { recover } from './compress/recover.js';
-import { sparsify } from './compress/sparsify.js';
+import { compressInRounds } from './compress/rounds.js';
 import type { CompressOptions } from './options.js';
 import type { Report } from './report/schema.js';
 
@@ -17,14 +16,6 @@ export type { CompressOptions } from './options.js';
  */
 export async function compress(options: CompressOptions): Promise<Report> {
   const job = await openJob(options);
-  const { recipe } = job;
-  job.tell({
-    type: 'phase',
-    phase: 'sparsify',
-    message: `fine-tuning with ${options.regularizer ?? 'cges'} sparsity, ${recipe.sparsify.epochs} epochs`,
-  });
-  const sparse = await sparsify(job);
-  job.tell({ type: 'phase', phase: 'recover', message: `fine-tuning what is left, ${recipe.recover.epochs} epochs` });
-  const recovered = await recover(job, sparse.file);
-  return prove(job, sparse, recovered);
+  const { rounds, outcome } = await compressInRounds(job);
+  return prove(job, rounds, outcome);
 }

@@ -6,12 +6,12 @@ import { type LayerCut, REPORT_SCHEMA_VERSION, type Report, type RunFacts } from
 import { analyse } from '../shape/analyse.js';
 import { measureModels } from '../validate/measure.js';
 import type { Job } from './job.js';
-import type { Recovered } from './recover.js';
 import type { Removal } from './remove.js';
-import type { Sparsified } from './sparsify.js';
+import type { Round } from './rounds.js';
 
-/** Measures the model before, after the strip and at the end side by side, writes it, and reports. */
-export async function prove(job: Job, sparse: Sparsified, recovered: Recovered): Promise<Report> {
+/** Measures the model before, after the last strip and at the end side by side, writes it, and reports. */
+export async function prove(job: Job, rounds: readonly Round[], outcome: RunFacts['outcome']): Promise<Report> {
+  const { sparse, recovered } = rounds[rounds.length - 1];
   const { options, samples, network, seed } = job;
   job.tell({ type: 'phase', phase: 'validate', message: 'accuracy, drift and latency, before against after' });
   const files = [job.file, asWritten(sparse.file), asWritten(recovered.file)];
@@ -41,7 +41,7 @@ export async function prove(job: Job, sparse: Sparsified, recovered: Recovered):
       threads: network.threads,
       seed,
       seconds: (performance.now() - job.started) / 1000,
-      outcome: outcomeOf(sparse, recovered),
+      outcome,
     },
     input: fileFacts(job.file),
     output: fileFacts({ ...files[2], path: options.output }),
@@ -51,7 +51,7 @@ export async function prove(job: Job, sparse: Sparsified, recovered: Recovered):
     before,
     afterStrip,
     after,
-    layers: cutOf(sparse.removals),
+    layers: cutOf(rounds.flatMap((r) => r.sparse.removals)),
     choices: job.choices,
     warnings: job.warnings,
   };
@@ -60,12 +60,6 @@ export async function prove(job: Job, sparse: Sparsified, recovered: Recovered):
 /** @returns the model as a reader of the written file will find it. */
 function asWritten(file: OnnxFile): OnnxFile {
   return { ...decodeModel(encodeModel(file.model)), path: file.path, folder: file.folder };
-}
-
-function outcomeOf(sparse: Sparsified, recovered: Recovered): RunFacts['outcome'] {
-  const outcomes = [sparse.outcome, recovered.outcome];
-  if (outcomes.includes('aborted')) return 'interrupted';
-  return outcomes.includes('out of time') ? 'time budget' : 'completed';
 }
 
 /** Joins the cuts of several strips: families keep their names from one to the next. */

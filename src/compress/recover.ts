@@ -10,6 +10,8 @@ import { planOf } from './sparsify.js';
 
 export interface Recovered {
   readonly file: OnnxFile;
+  /** Accuracy, or minus the loss where there is none, on the validation samples. */
+  readonly score: number;
   readonly outcome: TrainOutcome;
 }
 
@@ -20,7 +22,7 @@ const JUDGED_FROM = 0.5;
 export async function recover(job: Job, stripped: OnnxFile): Promise<Recovered> {
   const { recipe } = job;
   let best = { file: stripped, score: await score(job, stripped) };
-  if (recipe.recover.epochs === 0 || job.options.signal?.aborted) return { file: stripped, outcome: 'completed' };
+  if (recipe.recover.epochs === 0 || job.options.signal?.aborted) return { ...best, outcome: 'completed' };
   const analysis = await analyse(stripped, job.analysis.options);
   const network = await openNetwork(stripped, analysis, { ...job.network, optimizer: recipe.optimizer });
   const judge = async () => {
@@ -41,14 +43,14 @@ export async function recover(job: Job, stripped: OnnxFile): Promise<Recovered> 
       },
     });
     if (outcome !== 'completed') await judge();
-    return { file: best.file, outcome };
+    return { ...best, outcome };
   } finally {
     await network.close();
   }
 }
 
-/** @returns accuracy, or minus the loss where there is none, on the validation samples. */
-async function score(job: Job, file: OnnxFile): Promise<number> {
+/** @returns what `Recovered` calls the score. */
+export async function score(job: Job, file: OnnxFile): Promise<number> {
   const { data, indices, loss: name } = job.samples.val;
   const session = await openSession(file.model, { threads: { intraOp: job.network.threads } });
   try {

@@ -20,11 +20,11 @@ export interface Sparsified {
 }
 
 /** Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper. */
-export async function sparsify(job: Job): Promise<Sparsified> {
+export async function sparsify(job: Job, from: OnnxFile): Promise<Sparsified> {
   const { recipe, options } = job;
   const removals: Removal[] = [];
-  let file = job.file;
-  let analysis = job.analysis;
+  let file = from;
+  let analysis = from === job.file ? job.analysis : await analyse(from, job.analysis.options);
   let position: TrainPosition = { step: 0 };
   const lambda = lambdaSchedule(job);
   for (;;) {
