@@ -17,5 +17,7 @@ export type { CompressOptions } from './options.js';
 export async function compress(options: CompressOptions): Promise<Report> {
   const job = await openJob(options);
   const { rounds, outcome } = await compressInRounds(job);
-  return prove(job, rounds, outcome);
+  const report = await prove(job, rounds, outcome);
+  if (outcome === 'completed') await job.keeper?.clear();
+  return report;
 }

@@ -17,6 +17,7 @@ import type { NetworkOptions } from '../train/network.js';
 import { chooseRecipe, type Recipe } from '../train/recipe.js';
 import type { SourceOptions } from '../train/source.js';
 import { meaningOf, type OutputMeaning } from '../validate/outputs.js';
+import { type Keeper, openKeeper } from './keeper.js';
 
 /** All that is settled before training begins. */
 export interface Job {
@@ -34,6 +35,8 @@ export interface Job {
   readonly deadlines: { readonly sparsify?: number; readonly recover?: number };
   readonly choices: readonly Choice[];
   readonly warnings: readonly string[];
+  /** Saves the job where a checkpoint folder was given. */
+  readonly keeper?: Keeper;
   tell(event: CompressEvent): void;
   /** @returns batches of training samples by input name, to prove strips by. */
   realSamples(): Promise<Record<string, Tensor>[]>;
@@ -92,6 +95,15 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     });
   for (const note of probe.notes) choose({ what: 'training graph', value: note, why: 'gradients need it' });
 
+  const keeper = options.checkpoint === undefined ? undefined : openKeeper(options.checkpoint, file, options);
+  if (keeper?.from) {
+    const { round, phase } = keeper.from.position;
+    choose({
+      what: 'checkpoint',
+      value: `going on in round ${round}, ${phase}`,
+      why: `found in ${options.checkpoint}`,
+    });
+  }
   const at = (share: number) => (timeBudget === undefined ? undefined : started + timeBudget * share * 1000);
   return {
     options: { ...options, augment, loss: samples.loss },
@@ -126,6 +138,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     deadlines: { sparsify: at(BUDGET.sparsify), recover: at(BUDGET.recover) },
     choices,
     warnings,
+    keeper,
     tell,
     async realSamples() {
       const indices = samples.train.indices.subarray(0, PROVED_ON);

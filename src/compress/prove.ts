@@ -6,7 +6,7 @@ import { type LayerCut, REPORT_SCHEMA_VERSION, type Report, type RunFacts } from
 import { analyse } from '../shape/analyse.js';
 import { measureModels } from '../validate/measure.js';
 import type { Job } from './job.js';
-import type { Removal } from './remove.js';
+import type { CutFacts } from './remove.js';
 import type { Round } from './rounds.js';
 
 /** Measures the model before, after the last strip and at the end side by side, writes it, and reports. */
@@ -51,7 +51,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
     before,
     afterStrip,
     after,
-    layers: cutOf(rounds.flatMap((r) => r.sparse.removals)),
+    layers: cutOf(rounds.flatMap((r) => r.sparse.cuts)),
     choices: job.choices,
     warnings: job.warnings,
   };
@@ -63,10 +63,10 @@ function asWritten(file: OnnxFile): OnnxFile {
 }
 
 /** Joins the cuts of several strips: families keep their names from one to the next. */
-function cutOf(removals: readonly Removal[]): LayerCut[] {
+function cutOf(strips: readonly CutFacts[]): LayerCut[] {
   const cuts = new Map<string, LayerCut>();
-  for (const { result } of removals) {
-    for (const { family, before, after } of result.families) {
+  for (const { families } of strips) {
+    for (const { family, before, after } of families) {
       cuts.set(family, { family, before: cuts.get(family)?.before ?? before, after });
     }
   }

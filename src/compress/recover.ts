@@ -6,7 +6,8 @@ import { batchSource } from '../train/source.js';
 import { type TrainOutcome, train } from '../train/trainer.js';
 import { evaluate } from '../validate/accuracy.js';
 import type { Job } from './job.js';
-import { planOf } from './sparsify.js';
+import type { Round } from './rounds.js';
+import { doneOf, modelsOf, planOf, type Sparsified } from './sparsify.js';
 
 export interface Recovered {
   readonly file: OnnxFile;
@@ -19,12 +20,20 @@ export interface Recovered {
 const JUDGED_FROM = 0.5;
 
 /** Fine-tunes the stripped model without sparsity, and keeps the epoch that the validation samples like best. */
-export async function recover(job: Job, stripped: OnnxFile): Promise<Recovered> {
+export async function recover(job: Job, sparse: Sparsified, earlier: readonly Round[]): Promise<Recovered> {
   const { recipe } = job;
-  let best = { file: stripped, score: await score(job, stripped) };
+  const stripped = sparse.file;
+  const kept = job.keeper?.take(earlier.length + 1, 'recover');
+  let best = kept?.models.best
+    ? { file: kept.models.best, score: kept.position.scores.best ?? 0 }
+    : { file: stripped, score: await score(job, stripped) };
   if (recipe.recover.epochs === 0 || job.options.signal?.aborted) return { ...best, outcome: 'completed' };
   const analysis = await analyse(stripped, job.analysis.options);
-  const network = await openNetwork(stripped, analysis, { ...job.network, optimizer: recipe.optimizer });
+  const network = await openNetwork(stripped, analysis, {
+    ...job.network,
+    optimizer: recipe.optimizer,
+    state: kept?.state,
+  });
   const judge = async () => {
     const file = await network.trained();
     const reached = await score(job, file);
@@ -33,15 +42,38 @@ export async function recover(job: Job, stripped: OnnxFile): Promise<Recovered> 
   try {
     const source = batchSource(network.step, { ...job.sourceOptions, seed: job.seed + 1 });
     const plan = planOf(job, recipe.recover, source.stepsPerEpoch);
-    const outcome = await train(network.run, network.step, source, plan, {
-      signal: job.options.signal,
-      deadline: job.deadlines.recover,
-      onProgress: (p) => job.tell({ type: 'progress', phase: 'recover', ...p }),
-      async onEpoch(epoch) {
-        if (epoch >= plan.epochs * JUDGED_FROM) await judge();
-        return undefined;
+    const outcome = await train(
+      network.run,
+      network.step,
+      source,
+      plan,
+      {
+        signal: job.options.signal,
+        deadline: job.deadlines.recover,
+        async onWindow(at) {
+          if (!job.keeper?.due()) return;
+          const { done, scores } = doneOf(earlier);
+          await job.keeper.save({
+            position: {
+              round: earlier.length + 1,
+              phase: 'recover',
+              train: at,
+              cuts: sparse.cuts,
+              done,
+              scores: { ...scores, best: best.score },
+            },
+            state: await network.run.state(),
+            models: { current: stripped, best: best.file, ...modelsOf(earlier) },
+          });
+        },
+        onProgress: (p) => job.tell({ type: 'progress', phase: 'recover', ...p }),
+        async onEpoch(epoch) {
+          if (epoch >= plan.epochs * JUDGED_FROM) await judge();
+          return undefined;
+        },
       },
-    });
+      kept?.position.train,
+    );
     if (outcome !== 'completed') await judge();
     return { ...best, outcome };
   } finally {

@@ -28,12 +28,12 @@ export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; out
   const { options } = job;
   const most = options.epochs === undefined && options.recoverEpochs === undefined ? MOST_ROUNDS : 1;
   const floor = await lowestScore(job);
-  const rounds: Round[] = [];
-  let file: OnnxFile = job.file;
+  const rounds = roundsDone(job);
+  let file: OnnxFile = rounds.at(-1)?.recovered.file ?? job.file;
   let took = 0;
-  for (let n = 1; n <= most; n++) {
+  for (let n = rounds.length + 1; n <= most; n++) {
     const started = performance.now();
-    const round = await runRound(job, file, n);
+    const round = await runRound(job, file, rounds);
     took = Math.max(took, performance.now() - started);
     const ending = endingOf(round);
     const accepted = n === 1 || round.recovered.score >= floor;
@@ -50,22 +50,32 @@ export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; out
   return { rounds, outcome: 'completed' };
 }
 
-async function runRound(job: Job, file: OnnxFile, n: number): Promise<Round> {
+async function runRound(job: Job, file: OnnxFile, earlier: readonly Round[]): Promise<Round> {
   const { recipe, options } = job;
-  const again = n > 1 ? `round ${n}: ` : '';
-  const regularizer = options.regularizer ?? 'cges';
-  job.tell({
-    type: 'phase',
-    phase: 'sparsify',
-    message: `${again}fine-tuning with ${regularizer} sparsity, ${recipe.sparsify.epochs} epochs`,
-  });
-  const sparse = await sparsify(job, file);
-  job.tell({
-    type: 'phase',
-    phase: 'recover',
-    message: `${again}fine-tuning what is left, ${recipe.recover.epochs} epochs`,
-  });
-  return { sparse, recovered: await recover(job, sparse.file) };
+  const again = earlier.length > 0 ? `round ${earlier.length + 1}: ` : '';
+  const left = job.keeper?.from;
+  let sparse: Sparsified;
+  if (left?.position.phase === 'recover' && left.position.round === earlier.length + 1) {
+    sparse = { file: left.models.current!, outcome: 'completed', cuts: left.position.cuts };
+  } else {
+    const message = `${again}fine-tuning with ${options.regularizer ?? 'cges'} sparsity, ${recipe.sparsify.epochs} epochs`;
+    job.tell({ type: 'phase', phase: 'sparsify', message });
+    sparse = await sparsify(job, file, earlier);
+  }
+  const message = `${again}fine-tuning what is left, ${recipe.recover.epochs} epochs`;
+  job.tell({ type: 'phase', phase: 'recover', message });
+  return { sparse, recovered: await recover(job, sparse, earlier) };
+}
+
+/** The rounds that a checkpoint holds as done: of all but the last only what they cut. */
+function roundsDone({ keeper }: Job): Round[] {
+  const left = keeper?.from;
+  if (!left) return [];
+  const { done, scores } = left.position;
+  return done.map((cuts) => ({
+    sparse: { file: left.models.sparse!, outcome: 'completed', cuts },
+    recovered: { file: left.models.done!, score: scores.done ?? 0, outcome: 'completed' },
+  }));
 }
 
 /** @returns the score below which a further round is taken back. */
@@ -77,8 +87,8 @@ async function lowestScore(job: Job): Promise<number> {
 }
 
 function extentOf({ sparse }: Round): { unitsBefore: number; unitsAfter: number } {
-  const results = sparse.removals.map((r) => r.result);
-  return { unitsBefore: results[0].unitsBefore, unitsAfter: results[results.length - 1].unitsAfter };
+  const { cuts } = sparse;
+  return { unitsBefore: cuts[0].unitsBefore, unitsAfter: cuts[cuts.length - 1].unitsAfter };
 }
 
 function endingOf({ sparse, recovered }: Round): RunFacts['outcome'] {

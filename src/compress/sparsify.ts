@@ -6,7 +6,9 @@ import { type LambdaSchedule, rampedLambda, steeredLambda } from '../train/sched
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, type TrainPosition, train } from '../train/trainer.js';
 import type { Job } from './job.js';
-import { type Removal, removeDead } from './remove.js';
+import type { JobPosition, KeptModels } from './keeper.js';
+import { type CutFacts, removeDead } from './remove.js';
+import type { Round } from './rounds.js';
 
 /** Looks at the results of an epoch this often: λ is steered and units are counted there. */
 const WINDOWS_PER_EPOCH = 20;
@@ -16,27 +18,31 @@ const WORTH_STRIPPING = 0.12;
 export interface Sparsified {
   readonly file: OnnxFile;
   readonly outcome: TrainOutcome;
-  readonly removals: readonly Removal[];
+  readonly cuts: readonly CutFacts[];
 }
 
 /** Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper. */
-export async function sparsify(job: Job, from: OnnxFile): Promise<Sparsified> {
+export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round[]): Promise<Sparsified> {
   const { recipe, options } = job;
-  const removals: Removal[] = [];
-  let file = from;
-  let analysis = from === job.file ? job.analysis : await analyse(from, job.analysis.options);
-  let position: TrainPosition = { step: 0 };
+  let kept = job.keeper?.take(earlier.length + 1, 'sparsify');
+  const cuts: CutFacts[] = [...(kept?.position.cuts ?? [])];
+  let file = kept?.models.current ?? from;
+  let analysis = file === job.file ? job.analysis : await analyse(file, job.analysis.options);
+  let position: TrainPosition = kept?.position.train ?? { step: 0 };
   const lambda = lambdaSchedule(job);
   for (;;) {
     const network = await openNetwork(file, analysis, {
       ...job.network,
       optimizer: recipe.optimizer,
+      state: kept?.state,
       sparsity: {
         regularizer: options.regularizer ?? 'cges',
         grouping: options.grouping ?? 'channel',
         m: options.m ?? 0.2,
       },
     });
+    kept = undefined;
+    const current = file;
     const units = network.groups.families.reduce((sum, f) => sum + f.count, 0);
     const source = batchSource(network.step, job.sourceOptions);
     const total = source.stepsPerEpoch * recipe.sparsify.epochs;
@@ -55,8 +61,14 @@ export async function sparsify(job: Job, from: OnnxFile): Promise<Sparsified> {
             alive = p.alive ?? units;
             job.tell({ type: 'progress', phase: 'sparsify', ...p, unitsAlive: alive, unitsTotal: units });
           },
-          onWindow(at) {
+          async onWindow(at) {
             position = at;
+            if (!job.keeper?.due()) return;
+            await job.keeper.save({
+              position: { round: earlier.length + 1, phase: 'sparsify', train: at, cuts, ...doneOf(earlier) },
+              state: await network.run.state(),
+              models: { current, ...modelsOf(earlier) },
+            });
           },
           onEpoch: () => alive >= units * (1 - WORTH_STRIPPING),
         },
@@ -67,11 +79,21 @@ export async function sparsify(job: Job, from: OnnxFile): Promise<Sparsified> {
       await network.close();
     }
     const removal = await removeDead(job, file);
-    removals.push(removal);
+    cuts.push(removal.cut);
     file = removal.file;
-    if (outcome !== 'stopped' || position.step >= total) return { file, outcome, removals };
+    if (outcome !== 'stopped' || position.step >= total) return { file, outcome, cuts };
     analysis = await analyse(file, job.analysis.options);
   }
+}
+
+/** What a checkpoint holds of the rounds that are done. */
+export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 'scores'> {
+  return { done: earlier.map((r) => r.sparse.cuts), scores: { done: earlier.at(-1)?.recovered.score } };
+}
+
+export function modelsOf(earlier: readonly Round[]): KeptModels {
+  const last = earlier.at(-1);
+  return last ? { sparse: last.sparse.file, done: last.recovered.file } : {};
 }
 
 /** The part of a training plan that both phases share. */

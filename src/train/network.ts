@@ -10,6 +10,7 @@ import type { Analysis } from '../shape/analyse.js';
 import { nameMatcher } from '../shape/names.js';
 import { trainingGraph } from '../shape/normalise.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { StepGraph, TrainingRun } from './engine.js';
 import { loopEngine } from './loop.js';
 import type { OptimizerOptions } from './optimizer.js';
@@ -29,6 +30,8 @@ export interface NetworkOptions {
   readonly clipNorm?: number;
   /** Sparsity; absent: plain fine-tuning. */
   readonly sparsity?: SparsityOptions;
+  /** The state to go on from, instead of the model's weights and empty optimizer slots. */
+  readonly state?: ReadonlyMap<string, Tensor>;
   readonly freeze?: readonly string[];
   readonly train?: readonly string[];
   readonly keep?: readonly string[];
@@ -87,7 +90,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const { provider, threads } = options;
   const loops = provider === 'cpu' || provider === 'cuda';
   const engine = loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
-  const run = await engine.load(step, initialState(graph, step));
+  const run = await engine.load(step, options.state ?? initialState(graph, step));
   return {
     graph,
     groups,

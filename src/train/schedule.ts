@@ -1,5 +1,8 @@
-/** Learning rate over a phase: linear warm-up, then half a cosine down to `floor` of the peak. */
-export interface RateSchedule {
+/** Learning rate over a phase. */
+export type RateSchedule = CosineRate | StaircaseRate;
+
+/** Linear warm-up, then half a cosine down to `floor` of the peak. */
+export interface CosineRate {
   readonly peak: number;
   readonly steps: number;
   readonly warmupSteps: number;
@@ -7,8 +10,16 @@ export interface RateSchedule {
   readonly floor: number;
 }
 
-/** @returns the rate of step `t` (from 0). Source: Loshchilov & Hutter, SGDR, 2017, eq. 5, without restarts. */
+/** Constant for `every` steps, then `factor` times as high, and so on. */
+export interface StaircaseRate {
+  readonly peak: number;
+  readonly every: number;
+  readonly factor: number;
+}
+
+/** @returns the rate of step `t` (from 0). Source of the cosine: Loshchilov & Hutter, SGDR, 2017, eq. 5, no restarts. */
 export function rateAt(schedule: RateSchedule, t: number): number {
+  if ('every' in schedule) return schedule.peak * schedule.factor ** Math.floor(t / schedule.every);
   const { peak, steps, warmupSteps, floor } = schedule;
   if (t < warmupSteps) return (peak * (t + 1)) / warmupSteps;
   const progress = Math.min(1, (t - warmupSteps) / Math.max(1, steps - warmupSteps));
