@@ -105,7 +105,15 @@ async function observe(probe: Probe, inputs: readonly FreeInput[], options: Anal
   const run = (batch: number, sizes: Sizes) => probe.run(makeFeeds(inputs, batch, sizes, seed, options.samples));
   const freeBatch = inputs.some((input) => input.batchAxis !== undefined);
   let failure: unknown;
-  for (const batches of freeBatch ? [BATCHES, [1, 1] as const] : [[1, 1] as const]) {
+  const rows = sampleRows(inputs, options);
+  const literal: (readonly [number, number])[] =
+    rows > 1
+      ? [
+          [rows, rows],
+          [1, 1],
+        ]
+      : [[1, 1]];
+  for (const batches of freeBatch ? [BATCHES, ...literal] : [[1, 1] as const]) {
     for (const sizes of guesses(inputs, options)) {
       try {
         const first = await run(batches[0], sizes);
@@ -122,6 +130,13 @@ async function observe(probe: Probe, inputs: readonly FreeInput[], options: Anal
     }
   }
   throw failure;
+}
+
+/** @returns how many rows the given samples or shapes have: a size that the model is known to take. */
+function sampleRows(inputs: readonly FreeInput[], options: AnalyseOptions): number {
+  const given = inputs.find((i) => i.batchAxis !== undefined);
+  if (!given) return 1;
+  return (options.samples?.[given.name]?.dims ?? options.inputShapes?.[given.name])?.[given.batchAxis!] ?? 1;
 }
 
 /** @returns assignments of sizes to the free axes, the likeliest first. */

@@ -33,7 +33,17 @@ export interface WeightUse {
   readonly why: string;
 }
 
-const rearranging = new Set(['Identity', 'Transpose', 'Reshape', 'Cast', 'Squeeze', 'Unsqueeze', 'Flatten']);
+const rearranging = new Set([
+  'Identity',
+  'Transpose',
+  'Reshape',
+  'Cast',
+  'Squeeze',
+  'Unsqueeze',
+  'Flatten',
+  'Slice', // Packed projections are cut apart in the graph.
+  'Split',
+]);
 
 /** @returns the constant that a value shows, and the nodes between; undefined where more than rearranging happens. */
 export function rootOf(
@@ -127,6 +137,26 @@ function noteChannelAxis(
   } else if (before !== undefined && node.opType === 'Transpose') {
     const perm = new Attributes(node).ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
     axes.set(output, perm.indexOf(before));
+  } else if (isNormalised(node, source)) {
+    axes.set(output, node.opType === 'Reshape' ? 1 : rank - 1);
+  }
+}
+
+/** @returns whether a node ends a norm that an exporter wrote out: x / sqrt(…), or groups reshaped back to channels. */
+function isNormalised(node: NodeProto, { producers }: TrainedSource): boolean {
+  const from = (n: NodeProto | undefined, input: number) => producers.get(n?.input[input] ?? '');
+  const inverseRoot = (n: NodeProto | undefined) =>
+    (n?.opType === 'Reciprocal' && from(n, 0)?.opType === 'Sqrt') ||
+    (n?.opType === 'Div' && from(n, 1)?.opType === 'Sqrt');
+  switch (node.opType) {
+    case 'Div':
+      return from(node, 1)?.opType === 'Sqrt';
+    case 'Mul':
+      return inverseRoot(from(node, 0)) || inverseRoot(from(node, 1));
+    case 'Reshape':
+      return from(node, 0)?.opType === 'InstanceNormalization';
+    default:
+      return false;
   }
 }
 
