@@ -139,7 +139,9 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     const relation: ChannelRelation = typeof found === 'string' ? {} : found;
     const position = related.push({ index, proto, channel, relation }) - 1;
     const missing = { ...place, why: typeof found === 'string' ? found : 'no rule of the operator names this axis' };
-    for (const ref of unnamed(channel, relation)) pin(ref, missing);
+    const bare = unnamed(channel, relation);
+    for (const ref of bare) pin(ref, missing);
+    if (readsUnknown(channel, bare)) for (const { name } of channel.outputs) pinValue(name, missing);
     if (isConstant(proto) && !constants.has(proto.output[0])) {
       pinValue(proto.output[0], { ...place, why: 'it is stored as a sparse tensor' });
     }
@@ -251,6 +253,14 @@ function unnamed(node: ChannelNode, relation: ChannelRelation): AxisRef[] {
   return [...node.inputs, ...node.outputs].flatMap((value) =>
     value ? value.shape.flatMap((_, axis) => (named.has(`${axis} ${value.name}`) ? [] : [{ value, axis }])) : [],
   );
+}
+
+/** Whether a computed operand is named by no rule at all: the outputs may have to fit it. */
+function readsUnknown({ inputs }: ChannelNode, bare: readonly AxisRef[]): boolean {
+  return inputs.some((x) => {
+    if (!x || x.known || x.shape.every((d) => d === 1)) return false;
+    return bare.filter((ref) => ref.value === x).length === x.shape.length;
+  });
 }
 
 /** The two sides of a mix per group, as numbers of channels. */

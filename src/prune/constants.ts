@@ -1,4 +1,5 @@
 import type { AxisRef, ChannelValue, Link, Mix } from '../ops/spec.js';
+import { isFloat } from '../tensor/half.js';
 import type { Channels, RelatedNode, Slots } from './channels.js';
 import { numbersOf } from './contents.js';
 import { slices } from './measure.js';
@@ -171,10 +172,10 @@ class ConstantPass {
     return base;
   }
 
+  /** Whole numbers choose among elements (Gather), which makes nothing else of a constant slice. */
   private isHarmless(x: ChannelValue): boolean {
-    if (!x.known) return false;
-    const real = x.dtype === 'float32' || x.dtype === 'float16' || x.dtype === 'float64' || x.dtype === 'bfloat16';
-    return !real || x.known.stable === 'all';
+    if (x.dtype === 'int64' || x.dtype === 'int32') return true;
+    return x.known !== undefined && (!isFloat(x.dtype) || x.known.stable === 'all');
   }
 
   private accept({ value, base }: Slots, axis: number, constant: Uint8Array): void {

@@ -75,7 +75,9 @@ export class CutView {
     if (inserted.opType !== 'Add' || constants.length !== 1) return false;
     const { tensor } = constants[0];
     const outside = source.model.graph.output.some((o) => o.name === value);
-    const readers = nodes.filter((n) => n.proto.input.includes(value) || this.channels.captured(n.index).includes(value));
+    const readers = nodes.filter(
+      (n) => n.proto.input.includes(value) || this.channels.captured(n.index).includes(value),
+    );
     const [reader] = readers;
     if (outside || readers.length !== 1 || reader.proto.opType !== 'Add' || reader.proto.domain) return false;
     const operands = reader.channel.inputs.filter((x) => x?.name !== value);
@@ -84,7 +86,14 @@ export class CutView {
     if (!old || !sameBroadcast(old, tensor)) return false;
     const [a, b] = [old.data, tensor.data];
     if (!(a instanceof Float32Array && b instanceof Float32Array)) return false;
-    this.contents.set(reader.index, bias!, float32(old.dims, a.map((x, i) => x + b[i])));
+    this.contents.set(
+      reader.index,
+      bias!,
+      float32(
+        old.dims,
+        a.map((x, i) => x + b[i]),
+      ),
+    );
     return true;
   }
 
