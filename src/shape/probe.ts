@@ -153,7 +153,7 @@ async function typesOf(
   let session: Session;
   try {
     const asking: GraphProto = { ...graph, output: names.map(untyped), valueInfo: [] };
-    session = await openSession(withGraph(model, asking), { optimisation: 'disabled', file });
+    session = await openSession(withGraph(model, asking), { optimisation: 'disabled', threads: { intraOp: 1 }, file });
   } catch (error) {
     // onnxruntime-node cannot name bfloat16 and 8-bit floats: find the values that are such.
     if (!(error instanceof CgesError) || !/Unsupported data type/.test(error.message)) throw error;
