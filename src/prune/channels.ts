@@ -9,6 +9,7 @@ import {
   type Link,
   type Mix,
 } from '../ops/spec.js';
+import { isFloat } from '../tensor/half.js';
 import { Atoms } from './atoms.js';
 import { type OpenGrid, settleGrids } from './grids.js';
 import { capturedBy, constantsOf, isConstant, type Parameter, parametersOf, untie } from './parameters.js';
@@ -255,10 +256,10 @@ function unnamed(node: ChannelNode, relation: ChannelRelation): AxisRef[] {
   );
 }
 
-/** Whether a computed operand is named by no rule at all: the outputs may have to fit it. */
+/** Whether a computed operand of floats is named by no rule at all: the outputs may have to fit it. */
 function readsUnknown({ inputs }: ChannelNode, bare: readonly AxisRef[]): boolean {
   return inputs.some((x) => {
-    if (!x || x.known || x.shape.every((d) => d === 1)) return false;
+    if (!x || x.known || !isFloat(x.dtype) || x.shape.every((d) => d === 1)) return false;
     return bare.filter((ref) => ref.value === x).length === x.shape.length;
   });
 }
