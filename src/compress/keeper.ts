@@ -20,6 +20,8 @@ export interface JobPosition {
   /** Cuts of the rounds that are done, and of this one. */
   readonly done: readonly (readonly CutFacts[])[];
   readonly cuts: readonly CutFacts[];
+  /** What λ was steered by at the end of the last sparse phase. */
+  readonly steering?: { readonly reference: number; readonly lambda: number };
   /** Scores of the last round that is done, and of the best epoch of this recovery. */
   readonly scores: { readonly done?: number; readonly best?: number };
 }

@@ -61,6 +61,7 @@ export async function recover(job: Job, sparse: Sparsified, earlier: readonly Ro
               cuts: sparse.cuts,
               done,
               scores: { ...scores, best: best.score },
+              steering: sparse.steering,
             },
             state: await network.run.state(),
             models: { current: stripped, best: best.file, ...modelsOf(earlier) },

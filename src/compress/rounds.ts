@@ -56,7 +56,12 @@ async function runRound(job: Job, file: OnnxFile, earlier: readonly Round[]): Pr
   const left = job.keeper?.from;
   let sparse: Sparsified;
   if (left?.position.phase === 'recover' && left.position.round === earlier.length + 1) {
-    sparse = { file: left.models.current!, outcome: 'completed', cuts: left.position.cuts };
+    sparse = {
+      file: left.models.current!,
+      outcome: 'completed',
+      cuts: left.position.cuts,
+      steering: left.position.steering,
+    };
   } else {
     const message = `${again}fine-tuning with ${options.regularizer ?? 'cges'} sparsity, ${recipe.sparsify.epochs} epochs`;
     job.tell({ type: 'phase', phase: 'sparsify', message });
@@ -73,7 +78,7 @@ function roundsDone({ keeper }: Job): Round[] {
   if (!left) return [];
   const { done, scores } = left.position;
   return done.map((cuts) => ({
-    sparse: { file: left.models.sparse!, outcome: 'completed', cuts },
+    sparse: { file: left.models.sparse!, outcome: 'completed', cuts, steering: left.position.steering },
     recovered: { file: left.models.done!, score: scores.done ?? 0, outcome: 'completed' },
   }));
 }

@@ -2,7 +2,7 @@ import type { OnnxFile } from '../onnx/read.js';
 import { analyse } from '../shape/analyse.js';
 import { openNetwork } from '../train/network.js';
 import type { Phase } from '../train/recipe.js';
-import { type LambdaSchedule, rampedLambda, steeredLambda } from '../train/schedule.js';
+import { type LambdaSchedule, rampedLambda, type SteeredLambda, steeredLambda } from '../train/schedule.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, type TrainPosition, train } from '../train/trainer.js';
 import type { Job } from './job.js';
@@ -19,7 +19,17 @@ export interface Sparsified {
   readonly file: OnnxFile;
   readonly outcome: TrainOutcome;
   readonly cuts: readonly CutFacts[];
+  /** What a steered λ went by and where it ended: the next round begins there. */
+  readonly steering?: { readonly reference: number; readonly lambda: number };
 }
+
+/** Share of the phase over which a given λ grows to its full value. */
+const RAMP = 0.1;
+/** λ that the search begins with: too faint to do anything. */
+const FAINT = 1e-7;
+/** A further round begins with λ reduced by this factor, and may lose this factor more. */
+const STEP_BACK = 4;
+const BOLDER = 1.5;
 
 /** Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper. */
 export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round[]): Promise<Sparsified> {
@@ -29,7 +39,7 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
   let file = kept?.models.current ?? from;
   let analysis = file === job.file ? job.analysis : await analyse(file, job.analysis.options);
   let position: TrainPosition = kept?.position.train ?? { step: 0 };
-  const lambda = lambdaSchedule(job);
+  const lambda = lambdaSchedule(job, earlier);
   for (;;) {
     const network = await openNetwork(file, analysis, {
       ...job.network,
@@ -81,14 +91,18 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
     const removal = await removeDead(job, file);
     cuts.push(removal.cut);
     file = removal.file;
-    if (outcome !== 'stopped' || position.step >= total) return { file, outcome, cuts };
+    if (outcome !== 'stopped' || position.step >= total) return { file, outcome, cuts, steering: steeringOf(lambda) };
     analysis = await analyse(file, job.analysis.options);
   }
 }
 
 /** What a checkpoint holds of the rounds that are done. */
-export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 'scores'> {
-  return { done: earlier.map((r) => r.sparse.cuts), scores: { done: earlier.at(-1)?.recovered.score } };
+export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 'scores' | 'steering'> {
+  return {
+    done: earlier.map((r) => r.sparse.cuts),
+    scores: { done: earlier.at(-1)?.recovered.score },
+    steering: earlier.at(-1)?.sparse.steering,
+  };
 }
 
 export function modelsOf(earlier: readonly Round[]): KeptModels {
@@ -109,13 +123,22 @@ export function planOf(job: Job, phase: Phase, stepsPerEpoch: number) {
   };
 }
 
-function lambdaSchedule(job: Job): LambdaSchedule {
+function lambdaSchedule(job: Job, earlier: readonly Round[]): LambdaSchedule | SteeredLambda {
   const { options, recipe } = job;
-  const windows = recipe.sparsify.epochs * WINDOWS_PER_EPOCH;
   if (options.lambda !== undefined) {
-    const steps =
-      Math.floor(job.sourceOptions.indices.length / (recipe.batch * recipe.microBatches)) * recipe.sparsify.epochs;
-    return rampedLambda(options.lambda, steps / 10);
+    const samples = job.sourceOptions.indices.length;
+    const steps = Math.floor(samples / (recipe.batch * recipe.microBatches)) * recipe.sparsify.epochs;
+    return rampedLambda(options.lambda, steps * RAMP);
   }
-  return steeredLambda({ start: 1e-5, calibration: Math.max(2, Math.round(windows / 40)), windows, gain: 1.3 });
+  const before = earlier.at(-1)?.sparse.steering;
+  return steeredLambda({
+    start: before ? before.lambda / STEP_BACK : FAINT,
+    calibration: Math.max(2, Math.round((recipe.sparsify.epochs * WINDOWS_PER_EPOCH) / 40)),
+    reference: before?.reference,
+    boldness: BOLDER ** earlier.length,
+  });
+}
+
+function steeringOf(lambda: LambdaSchedule | SteeredLambda): Sparsified['steering'] {
+  return 'reference' in lambda ? { reference: lambda.reference, lambda: lambda.value } : undefined;
 }

@@ -64,48 +64,73 @@ export function rampedLambda(full: number, rampSteps: number): LambdaSchedule {
 
 /** What a steered λ aims at. */
 export interface SteeringOptions {
-  /** λ while the reference is measured. */
+  /** λ of the first windows. */
   readonly start: number;
-  /** Windows at the start whose mean quality is the reference. */
+  /** Windows at the start whose mean quality is the reference; none where the reference is given. */
   readonly calibration: number;
-  /** Total windows of the phase. */
-  readonly windows: number;
-  /** λ changes by at most this factor from window to window. */
-  readonly gain: number;
+  readonly reference?: number;
+  /** Factor on the loss of quality that is allowed (default 1). */
+  readonly boldness?: number;
 }
+
+/** A steered λ tells what it steers by. */
+export interface SteeredLambda extends LambdaSchedule {
+  /** Error or loss that the network had at the start. */
+  readonly reference: number;
+}
+
+/** Factors by which λ changes from window to window: while its scale is searched, and once it is found. */
+const SEARCHING = 1.3;
+const SETTLED = 1.1;
+/** λ takes effect late: where the search first meets the limit it has gone too far by about this factor. */
+const OVERSHOOT = 2;
+/** Error that a classifier may gain while it is made sparse: a part of its own and a share of what it begins with. */
+const ALLOWED_ERROR = { own: 0.006, share: 0.3 } as const;
+/** Growth that other losses may have. */
+const ALLOWED_LOSS = 0.25;
 
 /**
  * λ steered by feedback: it rises while training quality stays within an allowed distance of where it began, and falls
  * when it doesn't. So the network becomes as sparse as that loss of quality permits, whatever the scale of its weights
- * and gradients. For classifiers the error may grow by 1.5 points and 30 % of itself, other losses by 25 %.
+ * and gradients: λ is first searched in large steps, then held at the limit in small ones.
  */
-export function steeredLambda(options: SteeringOptions): LambdaSchedule {
+export function steeredLambda(options: SteeringOptions): SteeredLambda {
   let lambda = options.start;
   let seen = 0;
-  let reference = 0;
-  let smooth = 0;
-  const error = (w: WindowResult) => (w.accuracy === undefined ? w.loss : 1 - w.accuracy);
+  let reference = options.reference ?? 0;
+  let smooth = reference;
+  let settled = 0;
+  const calibration = options.reference === undefined ? options.calibration : 0;
+  const boldness = options.boldness ?? 1;
   return {
+    get reference() {
+      return reference;
+    },
     get value() {
       return lambda;
     },
     observe(window) {
-      const e = error(window);
+      const error = window.accuracy === undefined ? window.loss : 1 - window.accuracy;
       seen++;
-      if (seen <= options.calibration) {
-        reference += (e - reference) / seen;
+      if (seen <= calibration) {
+        reference += (error - reference) / seen;
         smooth = reference;
         return;
       }
-      smooth = 0.6 * smooth + 0.4 * e;
-      const allowed = window.accuracy === undefined ? 0.25 * reference : 0.015 + 0.3 * reference;
+      smooth = 0.6 * smooth + 0.4 * error;
+      const classifies = window.accuracy !== undefined;
+      const allowed =
+        boldness * (classifies ? ALLOWED_ERROR.own + ALLOWED_ERROR.share * reference : ALLOWED_LOSS * reference);
       // 1: as good as at the start; 0: at the limit; −1: twice as far.
       const room = Math.max(-1, Math.min(1, 1 - (smooth - reference) / Math.max(allowed, 1e-12)));
-      lambda *= options.gain ** room;
+      if (!settled && room < 0) {
+        settled = 1;
+        lambda /= OVERSHOOT;
+      } else lambda *= (settled ? SETTLED : SEARCHING) ** room;
     },
-    save: () => [lambda, seen, reference, smooth],
+    save: () => [lambda, seen, reference, smooth, settled],
     restore: (state) => {
-      [lambda, seen, reference, smooth] = state;
+      [lambda, seen, reference, smooth, settled] = state;
     },
   };
 }

@@ -43,9 +43,15 @@ export function batchSource(step: StepGraph, options: SourceOptions): BatchSourc
       const feeds: Record<string, Tensor> = {};
       for (const slot of step.feeds) {
         const tensor = slot.name === feedNames.target ? gathered.targets : gathered.inputs[slot.name];
-        if (tensor) feeds[slot.name] = { ...tensor, dims: [count, ...slot.shape] };
+        if (tensor) feeds[slot.name] = { ...asFed(tensor, slot.dtype), dims: [count, ...slot.shape] };
       }
       return feeds;
     },
   };
+}
+
+/** Classes are numbers to a loss that compares numbers: a yes or no of binary cross-entropy. */
+function asFed(tensor: Tensor, dtype: Tensor['dtype']): Tensor {
+  if (tensor.dtype !== 'int64' || dtype !== 'float32') return tensor;
+  return { dtype, dims: tensor.dims, data: Float32Array.from(tensor.data as BigInt64Array, Number) };
 }

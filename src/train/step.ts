@@ -3,6 +3,7 @@ import { emitForward } from '../autodiff/forward.js';
 import { GraphBuilder, type Value } from '../onnx/builder.js';
 import type { Engine } from '../onnx/engine.js';
 import { makeGraph, makeValueInfo } from '../onnx/make.js';
+import { tidied } from '../onnx/tidied.js';
 import { specOf } from '../ops/index.js';
 import type { LossName } from '../options.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
@@ -131,7 +132,8 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     const known = state.some((s) => s.name === name);
     if (!known) g.define(value.name, (graph.parameters.get(name) ?? graph.constants.get(name))!);
   }
-  return { graph: g, state, feeds, metrics };
+  const nodes = tidied(g, [...state.map((s) => s.next), ...metrics.map((m) => m.value)]);
+  return { graph: { nodes, initializers: g.initializers, domains: g.domains }, state, feeds, metrics };
 }
 
 /** @returns the state before the first step: weights and statistics of the graph, zero slots, all units alive. */
@@ -184,12 +186,20 @@ function emitPass(
     },
     specOf,
   );
-  const output = forward.values.get(graph.outputs[options.output].name)!;
+  const name = scoresOf(graph, options);
+  const output = forward.values.get(name)!;
   const loss = emitLoss(g, options.loss, output, fed.get(feedNames.target)!);
-  const found = gradients(g, forward, new Map([[graph.outputs[options.output].name, loss.seed]]), [
+  const found = gradients(g, forward, new Map([[name, loss.seed]]), [
     ...parameters.keys(),
   ]);
   return { loss: loss.loss, correct: loss.correct, gradients: found, statistics: next };
+}
+
+/** Binary cross-entropy is computed on logits: a Sigmoid at the output is looked through. */
+function scoresOf(graph: TrainingGraph, options: StepOptions): string {
+  const { name } = graph.outputs[options.output];
+  const maker = graph.nodes.find((n) => n.output.includes(name));
+  return options.loss === 'binary-cross-entropy' && maker?.opType === 'Sigmoid' ? maker.input[0] : name;
 }
 
 /**
@@ -239,9 +249,18 @@ function emitMicroBatches(
   const goOn = inner.emit('Identity', [{ name: go, dtype: 'bool', shape: [] }], [{ dtype: 'bool', shape: [] }])[0];
   const scalars = [pass.loss, ...(pass.correct ? [pass.correct] : [])];
   const info = (v: Value) => makeValueInfo(v.name, v.dtype, v.shape);
+  const results = [
+    ...sums.map((s) => s.after),
+    ...[...carried.keys()].map((name) => pass.statistics.get(name)!),
+    ...scalars,
+  ];
+  const nodes = tidied(
+    inner,
+    [goOn, ...results].map((v) => v.name),
+  );
   const body = makeGraph({
     name: 'micro',
-    node: inner.nodes,
+    node: nodes,
     initializer: inner.initializers,
     input: [
       info(iteration),
@@ -249,12 +268,7 @@ function emitMicroBatches(
       ...sums.map((s) => info(s.before)),
       ...[...carried.values()].map(info),
     ],
-    output: [
-      info(goOn),
-      ...sums.map((s) => info(s.after)),
-      ...[...carried.keys()].map((name) => info(pass.statistics.get(name)!)),
-      ...scalars.map(info),
-    ],
+    output: [goOn, ...results].map(info),
   });
   for (const domain of inner.domains) g.domains.add(domain);
   const zeros = sums.map((s) => g.expand(g.scalar(0), s.before.shape));
