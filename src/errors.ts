@@ -22,7 +22,10 @@ export const catalogue = {
   MODEL_NOT_ONNX: { exit: 'model', meaning: 'the file is not an ONNX model' },
   MODEL_TRUNCATED: { exit: 'model', meaning: 'the file ends in the middle of a record' },
   MODEL_INVALID: { exit: 'model', meaning: 'the model breaks a rule of ONNX' },
-  MODEL_EXTERNAL_DATA: { exit: 'model', meaning: "the model's external data is missing, too short or outside its folder" },
+  MODEL_EXTERNAL_DATA: {
+    exit: 'model',
+    meaning: "the model's external data is missing, too short or outside its folder",
+  },
   MODEL_UNRUNNABLE: { exit: 'model', meaning: 'onnxruntime cannot load or run the model' },
   DATA_NOT_FOUND: { exit: 'data', meaning: 'there is no data at this path' },
   DATA_UNRECOGNISED: { exit: 'data', meaning: 'the data is in no known format' },
@@ -33,7 +36,10 @@ export const catalogue = {
   NO_GRADIENT: { exit: 'untrainable', meaning: 'an operator between weights and loss has no gradient' },
   NOTHING_TO_TRAIN: { exit: 'untrainable', meaning: 'no weight reaches a float output' },
   DIVERGED: { exit: 'diverged', meaning: 'the loss became infinite or not a number' },
-  VALIDATION_FAILED: { exit: 'validation', meaning: 'the stripped model does not agree with the model it was cut from' },
+  VALIDATION_FAILED: {
+    exit: 'validation',
+    meaning: 'the stripped model does not agree with the model it was cut from',
+  },
   OUTPUT_UNWRITABLE: { exit: 'output', meaning: 'the output cannot be written' },
   PROVIDER_UNAVAILABLE: { exit: 'provider', meaning: 'the execution provider that was asked for cannot be used' },
   CHECKPOINT_INVALID: { exit: 'usage', meaning: 'the checkpoint is damaged or belongs to another run' },
