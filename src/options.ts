@@ -89,6 +89,8 @@ export interface CompressOptions extends CallOptions, RunOptions, DataOptions {
   readonly lr?: number;
   /** A folder: the state is saved there, and a run with the same options continues from it. */
   readonly checkpoint?: string;
+  /** Seconds between two saves of the state. Default 30. */
+  readonly checkpointSeconds?: number;
 }
 
 /** The options of `strip()`: removes what is already dead, without training. */

@@ -53,7 +53,7 @@ interface Saved {
   readonly position: JobPosition;
 }
 
-const SECONDS_BETWEEN = 30;
+const SECONDS_BETWEEN_SAVES = 30;
 const MODEL = 'model/';
 const STATE = 'state/';
 
@@ -80,7 +80,7 @@ export function openKeeper(folder: string, file: OnnxFile, options: CompressOpti
       left = undefined;
       return kept;
     },
-    due: () => performance.now() - last > SECONDS_BETWEEN * 1000,
+    due: () => performance.now() - last >= (options.checkpointSeconds ?? SECONDS_BETWEEN_SAVES) * 1000,
     async save({ position, state, models }) {
       const tensors = new Map<string, Tensor>();
       for (const [name, tensor] of state) tensors.set(`${STATE}${name}`, tensor);
@@ -120,7 +120,16 @@ function load(path: string, job: string, file: OnnxFile): Kept {
 
 /** What must be the same for a run to go on: the model, and every option that the result depends on. */
 function fingerprint(file: OnnxFile, options: CompressOptions): string {
-  const { signal: _s, onEvent: _e, output: _o, checkpoint: _c, timeBudget: _t, force: _f, ...rest } = options;
+  const {
+    signal: _s,
+    onEvent: _e,
+    output: _o,
+    checkpoint: _c,
+    checkpointSeconds: _k,
+    timeBudget: _t,
+    force: _f,
+    ...rest
+  } = options;
   const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash('sha256').update(file.bytes).update(JSON.stringify(sorted)).digest('hex');
 }
