@@ -1,5 +1,6 @@
 import { type DType, dtypeCodes, float32, int64, type Tensor } from '../tensor/tensor.js';
 import type { AttributeValue } from './attributes.js';
+import { BlockedForms, lifted, plainForm } from './blocked.js';
 import { type Engine, standardEngine } from './engine.js';
 import { makeNode, makeTensor } from './make.js';
 import type { NodeProto, TensorProto } from './proto.js';
@@ -24,6 +25,8 @@ export class GraphBuilder {
   readonly nodes: NodeProto[] = [];
   readonly initializers: TensorProto[] = [];
   readonly domains = new Set<string>();
+  /** Which values also lie in onnxruntime's blocked layout. */
+  readonly blocked = new BlockedForms();
   private readonly taken: Set<string>;
   private readonly shared = new Map<string, Value>();
   private scope = '';
@@ -69,13 +72,37 @@ export class GraphBuilder {
     return candidate;
   }
 
-  /** Emits any operator. `outputs` are their dtypes and shapes; `null` inputs are omitted optional ones. */
+  /**
+   * Emits any operator. `outputs` are their dtypes and shapes; `null` inputs are omitted optional ones.
+   * An elementwise one is emitted in the blocked layout where an operand lies in it.
+   */
   emit(
     op: string,
     inputs: readonly (Value | null)[],
     outputs: readonly { dtype: DType; shape: readonly number[]; name?: string }[],
     attributes: Readonly<Record<string, AttributeValue>> = {},
     domain = '',
+  ): Value[] {
+    const blocks = domain === '' && outputs.length === 1 ? lifted(this, op, inputs, outputs[0]) : undefined;
+    if (blocks) {
+      const { name, ...like } = outputs[0];
+      const [block] = this.place(op, blocks, [{ ...like, name: blockName(name) }], attributes, domain);
+      this.noteSum(op, blocks);
+      return [plainForm(this, { block }, name)];
+    }
+    return this.place(op, inputs, outputs, attributes, domain);
+  }
+
+  private noteSum(op: string, [a, b]: readonly (Value | null)[]): void {
+    if (op === 'Add' && a && b && sameShape(a.shape, b.shape)) this.blocked.sums.add(this.nodes[this.nodes.length - 1]);
+  }
+
+  private place(
+    op: string,
+    inputs: readonly (Value | null)[],
+    outputs: readonly { dtype: DType; shape: readonly number[]; name?: string }[],
+    attributes: Readonly<Record<string, AttributeValue>>,
+    domain: string,
   ): Value[] {
     if (domain) this.domains.add(domain);
     const values = outputs.map((o) => ({
@@ -101,6 +128,15 @@ export class GraphBuilder {
     inputs: readonly (Value | null)[],
     outputs: readonly ({ dtype: DType; shape: readonly number[]; name: string } | undefined)[],
   ): (Value | undefined)[] {
+    const only = outputs.length === 1 ? outputs[0] : undefined;
+    const blocks = !node.domain && only ? lifted(this, node.opType, inputs, only) : undefined;
+    if (blocks && only) {
+      const block = { dtype: only.dtype, shape: only.shape, name: this.unique(blockName(only.name)!) };
+      const input = blocks.map((v) => v?.name ?? '');
+      this.nodes.push({ ...node, name: block.name, input, output: [block.name] });
+      this.noteSum(node.opType, blocks);
+      return [plainForm(this, { block }, only.name)];
+    }
     if (node.domain) this.domains.add(node.domain);
     const values = outputs.map((o) => o && { dtype: o.dtype, shape: o.shape, name: this.unique(o.name) });
     this.nodes.push({
@@ -121,6 +157,7 @@ export class GraphBuilder {
       node.output = node.output.map(renamed);
       if (node.name) node.name = renamed(node.name);
     }
+    this.blocked.rename(names);
   }
 
   private one(
@@ -395,6 +432,10 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
     if (x !== y && x !== 1 && y !== 1) throw new RangeError(`shapes [${a}] and [${b}] do not broadcast`);
     return x === 1 ? y : x;
   });
+}
+
+function blockName(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : `${name}/blocked`;
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

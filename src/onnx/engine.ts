@@ -1,5 +1,13 @@
 /** Forms of operators that not every execution provider has, or has right: each is proved by a self-test before use. */
-export type Feature = 'MaxPool.Indices' | 'MaxUnpool' | 'BatchNormalization.training_mode' | 'FusedMatMul' | 'nchwc';
+export type Feature =
+  | 'MaxPool.Indices'
+  | 'MaxUnpool'
+  | 'BatchNormalization.training_mode'
+  | 'FusedMatMul'
+  /** HardSigmoid in one pass over memory, where Where and Sign take many. */
+  | 'HardSigmoid'
+  /** Convolutions in the blocked layout of 16 channels (see blocked.ts), which only some processors have. */
+  | 'nchwc16';
 
 /** What the engine that will run an emitted graph is able to do, as far as emitted forms depend on it. */
 export interface Engine {
@@ -10,7 +18,7 @@ export interface Engine {
 /** Standard operators only, and of those only the ones that every provider runs correctly. */
 export const standardEngine: Engine = { provider: 'any', features: new Set() };
 
-/** onnxruntime's own CPU kernels. */
+/** onnxruntime's own CPU kernels, on any processor. */
 export const cpuEngine: Engine = {
   provider: 'cpu',
   features: new Set<Feature>([
@@ -18,6 +26,12 @@ export const cpuEngine: Engine = {
     'MaxUnpool',
     'BatchNormalization.training_mode',
     'FusedMatMul',
-    'nchwc',
+    'HardSigmoid',
   ]),
+};
+
+/** The same on a processor whose blocked layout has 16 channels: only after its self-test (runtime/blocked-layout.ts). */
+export const blockedCpuEngine: Engine = {
+  provider: 'cpu',
+  features: new Set<Feature>([...cpuEngine.features, 'nchwc16']),
 };

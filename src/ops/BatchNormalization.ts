@@ -1,8 +1,10 @@
 import type { Attributes } from '../onnx/attributes.js';
+import { isBlocked } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { makeNode } from '../onnx/make.js';
 import type { NodeProto } from '../onnx/proto.js';
 import { float32, sizeOf } from '../tensor/tensor.js';
+import { blockedNorm, blockedNormGradient } from './blockedNorm.js';
 import {
   defineOp,
   type GradRule,
@@ -127,12 +129,14 @@ function normalise(node: NodeProto, context: NormaliseContext): NodeProto[] | un
 function live(g: GraphBuilder, node: OpNode, context: LowerContext, training: boolean): Lowered {
   const [x, , , runningMean, runningVar] = node.inputs;
   const momentum = node.attrs.float('momentum', 0.9);
+  const towards = (running: Value, batch: Value): Value => g.add(g.mul(running, momentum), g.mul(batch, 1 - momentum));
+  // Where the stored mean follows the batch's, it is near it; else nothing known is.
+  if (!training && isBlocked(g, x)) return blocked(g, node, context, towards);
   const { y, mean, variance } = g.engine.features.has('BatchNormalization.training_mode')
     ? byKernel(g, node)
     : composed(g, node);
   const epsilon = node.attrs.float('epsilon', 1e-5);
   const inv = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
-  const towards = (running: Value, batch: Value): Value => g.add(g.mul(running, momentum), g.mul(batch, 1 - momentum));
   const nextMean = towards(runningMean, mean);
   const nextVar = towards(runningVar, variance);
   // A file that asks for the batch's statistics never reads the stored ones.
@@ -143,6 +147,21 @@ function live(g: GraphBuilder, node: OpNode, context: LowerContext, training: bo
   const channels = x.shape[1];
   if (mean.shape.length !== 1 || mean.shape[0] !== channels) throw new Error('statistics are per channel');
   return { outputs: [y, nextMean, nextVar], saved: { mean, inv } };
+}
+
+function blocked(
+  g: GraphBuilder,
+  { inputs, outputs, attrs }: OpNode,
+  context: LowerContext,
+  towards: (running: Value, batch: Value) => Value,
+): Lowered {
+  const [x, scale, bias, runningMean, runningVar] = inputs;
+  const epsilon = attrs.float('epsilon', 1e-5);
+  const { y, batchMean, variance, ...saved } = blockedNorm(g, x, scale, bias, runningMean, epsilon, outputs[0].name);
+  const [nextMean, nextVar] = [towards(runningMean, batchMean), towards(runningVar, variance)];
+  context.update(runningMean, nextMean);
+  context.update(runningVar, nextVar);
+  return { outputs: [y, nextMean, nextVar], saved: { ...saved } };
 }
 
 interface Normalised {
@@ -184,7 +203,11 @@ function composed(g: GraphBuilder, { inputs, attrs }: OpNode): Normalised {
 
 function liveGradient(g: GraphBuilder, { inputs, saved }: OpNode, [dy]: Parameters<GradRule>[2]): ReturnType<GradRule> {
   const [x, scale] = inputs;
-  const { mean, inv } = saved;
+  const { mean, inv, shifted } = saved;
+  if (shifted) {
+    const made = blockedNormGradient(g, dy!, scale, { shifted, mean, inv });
+    return [made.dX, () => made.dScale, () => made.dBias, null, null];
+  }
   const axes = otherAxes(x);
   const count = sizeOf(axes.map((a) => x.shape[a]));
   const centred = once(() => g.sub(x, perChannel(g, mean, x)));

@@ -2,7 +2,7 @@ import { setAttribute } from '../onnx/attributes.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { addBehind, addToParameter, floatTensor } from './bias.js';
-import { convInputGradient, convWeightGradient } from './convGradient.js';
+import { convForward, convInputGradient, convWeightGradient } from './convGradient.js';
 import { type ChannelNode, type ChannelRelation, type CutNode, defineOp, type Mix, type OpNode } from './spec.js';
 import { reachesPadding, type Window, windowOf } from './window.js';
 
@@ -11,6 +11,11 @@ export const Conv = defineOp({
   inputs: ['X', 'W', 'B?'],
   outputs: ['Y'],
   trains: [1, 2],
+  lower: (g, node) => {
+    const [x, w, bias] = node.inputs;
+    const y = convForward(g, x, w, bias ?? null, windowIn(node), node.attrs.int('group', 1), node.outputs[0].name);
+    return y && { outputs: [y] };
+  },
   grad: (g, node, [dy]) => {
     const [x, w] = node.inputs;
     const window = windowIn(node);

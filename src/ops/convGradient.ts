@@ -1,6 +1,9 @@
+import { isBlocked } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import type { Engine } from '../onnx/engine.js';
 import { sizeOf } from '../tensor/tensor.js';
+import { blockedConv, blockedInputGradient, convFitsBlocks, inputGradientFitsBlocks } from './blockedConv.js';
+import { blockedWeightGradient, weightGradientFitsBlocks } from './blockedWeightGradient.js';
 import { extent, spatialPads, tapsOf, type Window } from './window.js';
 
 /*
@@ -16,6 +19,7 @@ import { extent, spatialPads, tapsOf, type Window } from './window.js';
 
 /** Sizes of one convolution, which the choice of a decomposition depends on. */
 export interface ConvProblem {
+  readonly dtype: string;
   readonly batch: number;
   readonly group: number;
   /** Channels per group. */
@@ -24,18 +28,34 @@ export interface ConvProblem {
   readonly window: Window;
 }
 
-/** `flipped`: Conv with the flipped, transposed kernel (stride 1); `transposed`: ConvTranspose. */
-export type InputGradient = 'flipped' | 'transposed';
+/** `direct`: Conv; `blocked`: the same in onnxruntime's blocked layout. */
+export type Convolution = 'direct' | 'blocked';
 
-/** `taps`: one batched MatMul per kernel position; `products`: one product and sum per position (one channel per group). */
-export type WeightGradient = 'taps' | 'products';
+/** `flipped`: Conv with the flipped, transposed kernel (stride 1); `transposed`: ConvTranspose; `blocked`: by phases. */
+export type InputGradient = 'flipped' | 'transposed' | 'blocked';
 
-export function chooseInputGradient({ window }: ConvProblem, _engine: Engine): InputGradient {
-  return window.strides.every((s) => s === 1) ? 'flipped' : 'transposed';
+/**
+ * `taps`: one batched MatMul per kernel position; `products`: one product and sum per position (one channel per group);
+ * `blocked`: one convolution in blocks.
+ */
+export type WeightGradient = 'taps' | 'products' | 'blocked';
+
+/** Reordering costs about what a 1×1 convolution gains: that one is left alone unless its input lies in blocks already. */
+export function chooseConvolution(problem: ConvProblem, engine: Engine, inBlocks: boolean): Convolution {
+  if (!engine.features.has('nchwc16') || !convFitsBlocks(problem)) return 'direct';
+  return inBlocks || sizeOf(problem.window.kernel) > 1 ? 'blocked' : 'direct';
 }
 
-export function chooseWeightGradient({ inChannels, outChannels }: ConvProblem, _engine: Engine): WeightGradient {
-  return inChannels === 1 && outChannels === 1 ? 'products' : 'taps';
+export function chooseInputGradient(problem: ConvProblem, engine: Engine, inBlocks: boolean): InputGradient {
+  const worth = inBlocks || sizeOf(problem.window.kernel) > 1;
+  if (worth && engine.features.has('nchwc16') && inputGradientFitsBlocks(problem)) return 'blocked';
+  return problem.window.strides.every((s) => s === 1) ? 'flipped' : 'transposed';
+}
+
+export function chooseWeightGradient(problem: ConvProblem, engine: Engine, inBlocks: boolean): WeightGradient {
+  const worth = inBlocks || sizeOf(problem.window.kernel) > 1;
+  if (worth && engine.features.has('nchwc16') && weightGradientFitsBlocks(problem)) return 'blocked';
+  return problem.inChannels === 1 && problem.outChannels === 1 ? 'products' : 'taps';
 }
 
 /** Emits the convolution that the first line above states. */
@@ -54,9 +74,27 @@ export function convolve(g: GraphBuilder, x: Value, w: Value, window: Window, gr
   })[0];
 }
 
+/** Emits Y as a node of the graph; undefined where the node itself does as it is. */
+export function convForward(
+  g: GraphBuilder,
+  x: Value,
+  w: Value,
+  bias: Value | null,
+  window: Window,
+  group: number,
+  name: string,
+): Value | undefined {
+  const problem = problemOf(x, w, window, group);
+  return chooseConvolution(problem, g.engine, isBlocked(g, x)) === 'blocked'
+    ? blockedConv(g, x, w, bias, window, name)
+    : undefined;
+}
+
 /** Emits dX, given dY and W: in the shape that the window was laid over. */
 export function convInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {
-  switch (chooseInputGradient(problemOf(dy, w, window, group), g.engine)) {
+  switch (chooseInputGradient(problemOf(dy, w, window, group), g.engine, isBlocked(g, dy))) {
+    case 'blocked':
+      return blockedInputGradient(g, dy, w, window);
     case 'flipped':
       return flippedInputGradient(g, dy, w, window, group);
     case 'transposed':
@@ -73,7 +111,9 @@ export function convWeightGradient(
   window: Window,
   group: number,
 ): Value {
-  switch (chooseWeightGradient(problemOf(dy, weight, window, group), g.engine)) {
+  switch (chooseWeightGradient(problemOf(dy, weight, window, group), g.engine, isBlocked(g, dy))) {
+    case 'blocked':
+      return blockedWeightGradient(g, dy, x, weight.shape, window);
     case 'taps':
       return tapsWeightGradient(g, dy, x, weight.shape, window, group);
     case 'products':
@@ -82,7 +122,8 @@ export function convWeightGradient(
 }
 
 function problemOf(dy: Value, w: { readonly shape: readonly number[] }, window: Window, group: number): ConvProblem {
-  return { batch: dy.shape[0], group, outChannels: w.shape[0] / group, inChannels: w.shape[1], window };
+  const [outChannels, inChannels] = [w.shape[0] / group, w.shape[1]];
+  return { dtype: dy.dtype, batch: dy.shape[0], group, outChannels, inChannels, window };
 }
 
 function flippedInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {

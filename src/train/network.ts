@@ -1,10 +1,11 @@
-import { cpuEngine, standardEngine } from '../onnx/engine.js';
+import { standardEngine } from '../onnx/engine.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { specOf } from '../ops/index.js';
 import { isRefusal } from '../ops/spec.js';
 import type { GroupingName, LossName, RegularizerName } from '../options.js';
 import { relateChannels } from '../prune/channels.js';
 import { type UnitGroups, unitsOf } from '../prune/units.js';
+import { cpuTarget } from '../runtime/blocked-layout.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import type { Analysis } from '../shape/analyse.js';
 import { nameMatcher } from '../shape/names.js';
@@ -78,7 +79,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     batchNorm: options.batchNorm,
     microBatches: options.microBatches,
     clipNorm: options.clipNorm,
-    target: options.provider === 'cpu' ? cpuEngine : standardEngine,
+    target: options.provider === 'cpu' ? await cpuTarget() : standardEngine,
     proximal: sparsity && {
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,

@@ -189,9 +189,7 @@ function emitPass(
   const name = scoresOf(graph, options);
   const output = forward.values.get(name)!;
   const loss = emitLoss(g, options.loss, output, fed.get(feedNames.target)!);
-  const found = gradients(g, forward, new Map([[name, loss.seed]]), [
-    ...parameters.keys(),
-  ]);
+  const found = gradients(g, forward, new Map([[name, loss.seed]]), [...parameters.keys()]);
   return { loss: loss.loss, correct: loss.correct, gradients: found, statistics: next };
 }
 

@@ -1,0 +1,141 @@
+import { BLOCK, type Blocked, blockedForm, emitBlocked, plainForm } from '../onnx/blocked.js';
+import type { GraphBuilder, Value } from '../onnx/builder.js';
+import { int32, sizeOf } from '../tensor/tensor.js';
+import { type Phases, phasesOf, tapTable } from './phases.js';
+import { extent, type Window } from './window.js';
+
+/*
+ * Convolution and its input gradient in onnxruntime's blocked layout. Kernels lie as [M/16, C/16, kh, kw, 16 c, 16 m]; fewer
+ * than 16 input channels are read from the plain layout, with kernels as [M/16, C, kh, kw, 16 m].
+ */
+
+/** What a choice of the blocked layout depends on. */
+export interface BlockedProblem {
+  readonly dtype: string;
+  readonly group: number;
+  /** Channels per group. */
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly window: Window;
+}
+
+/** @returns true where the convolution itself can be computed in blocks. */
+export function convFitsBlocks({ dtype, group, inChannels, outChannels, window }: BlockedProblem): boolean {
+  const { kernel, dilations, before, after } = window;
+  const reach = kernel.map((k, i) => extent(k, dilations[i]));
+  return (
+    dtype === 'float32' &&
+    kernel.length === 2 &&
+    group === 1 &&
+    outChannels % BLOCK === 0 &&
+    (inChannels % BLOCK === 0 || inChannels < BLOCK) &&
+    before.every((p, i) => p >= 0 && p < reach[i]) &&
+    after.every((p, i) => p < reach[i])
+  );
+}
+
+/** @returns true where the input gradient can be computed in blocks: stride 1, or strides that divide the input. */
+export function inputGradientFitsBlocks(problem: BlockedProblem): boolean {
+  if (!convFitsBlocks(problem) || problem.inChannels % BLOCK !== 0) return false;
+  const phases = phasesOf(problem.window);
+  return phases !== undefined && Object.values(gradientPads(phases)).every((pads) => pads.every((p) => p >= 0));
+}
+
+/** Emits Y, given X (plain or blocked), W [M, C, kh, kw] and the bias. */
+export function blockedConv(
+  g: GraphBuilder,
+  x: Value,
+  w: Value,
+  bias: Value | null,
+  window: Window,
+  name?: string,
+): Value {
+  const { kernel, strides, dilations, before, after, output } = window;
+  const [m, c] = w.shape;
+  const [input, weight] =
+    c < BLOCK
+      ? [x, g.reshape(g.transpose(g.reshape(w, [m / BLOCK, BLOCK, c, sizeOf(kernel)]), [0, 2, 3, 1]), w.shape)]
+      : [
+          blockedForm(g, x).block,
+          g.reshape(
+            g.transpose(g.reshape(w, [m / BLOCK, BLOCK, c / BLOCK, BLOCK, sizeOf(kernel)]), [0, 2, 4, 3, 1]),
+            w.shape,
+          ),
+        ];
+  const y = emitBlocked(g, 'Conv', [input, weight, ...(bias ? [bias] : [])], [x.shape[0], m, ...output], {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    pads: [...before, ...after.map((p) => Math.max(0, p))],
+    group: 1,
+  });
+  return plainForm(g, y, name);
+}
+
+/** Emits dX, given dY and W: a convolution of stride 1 that gives the phases of dX, and their reassembly. */
+export function blockedInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window): Value {
+  const phases = phasesOf(window);
+  if (!phases) throw new Error('this convolution has no phases');
+  const c = w.shape[1];
+  const { before, after } = gradientPads(phases);
+  const count = sizeOf(phases.counts);
+  const { kernel, input } = phases.window;
+  const dx = emitBlocked(
+    g,
+    'Conv',
+    [blockedForm(g, dy).block, gradientKernel(g, w, phases)],
+    [dy.shape[0], count * c, ...input],
+    { kernel_shape: kernel, strides: [1, 1], dilations: [1, 1], pads: [...before, ...after], group: 1 },
+  );
+  return plainForm(g, fromPhases(g, dx, phases, c), undefined);
+}
+
+/** dX[h] = Σ_d dY[h − d]·W: offsets are met from the last to the first. */
+function gradientPads({ window: { kernel, before, input, output } }: Phases) {
+  const last = kernel.map((t, i) => t - 1 - before[i]);
+  return { before: last, after: input.map((size, i) => size - output[i] + before[i]) };
+}
+
+/** [M, C, kh, kw] → [phases · C, M, …]: channels swapped, offsets reversed. */
+function gradientKernel(g: GraphBuilder, w: Value, phases: Phases): Value {
+  const [m, c, , kernelWidth] = w.shape;
+  const positions = sizeOf(w.shape.slice(2));
+  const offsets = sizeOf(phases.window.kernel);
+  const count = sizeOf(phases.counts);
+  const blocks = g.reshape(w, [m / BLOCK, BLOCK, c / BLOCK, BLOCK, positions]);
+  const table = tapTable(phases, kernelWidth, positions);
+  const holes = table.includes(positions);
+  const extended = holes ? g.pad(blocks, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) : blocks;
+  const reversed = Array.from(
+    table,
+    (_, at) => table[Math.floor(at / offsets) * offsets + offsets - 1 - (at % offsets)],
+  );
+  const same = reversed.length === positions && reversed.every((k, i) => k === i);
+  const picked = same ? extended : gatherLast(g, extended, reversed);
+  const apart = g.reshape(picked, [m / BLOCK, BLOCK, c / BLOCK, BLOCK, count, offsets]);
+  return g.reshape(g.transpose(apart, [4, 2, 0, 5, 1, 3]), [count * c, m, ...phases.window.kernel]);
+}
+
+/** `x[..., indices]`. */
+export function gatherLast(g: GraphBuilder, x: Value, indices: readonly number[]): Value {
+  const axis = x.shape.length - 1;
+  const index = g.constant(int32([indices.length], indices), 'positions');
+  const out = [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), indices.length] }];
+  return g.emit('Gather', [x, index], out, { axis })[0];
+}
+
+/** Elements s·h + r of both axes as channels of their own: [N, phases · C, H/s, W/s]. */
+export function toPhases(g: GraphBuilder, { block }: Blocked, { counts, window: { input } }: Phases): Blocked {
+  const [n, c] = block.shape;
+  if (counts.every((s) => s === 1)) return { block };
+  const split = g.reshape(block, [n, c / BLOCK, input[0], counts[0], input[1], counts[1], BLOCK]);
+  return { block: g.reshape(g.transpose(split, [0, 3, 5, 1, 2, 4, 6]), [n, sizeOf(counts) * c, ...input]) };
+}
+
+function fromPhases(g: GraphBuilder, { block }: Blocked, { counts, window: { input } }: Phases, c: number): Blocked {
+  if (counts.every((s) => s === 1)) return { block };
+  const n = block.shape[0];
+  const split = g.reshape(block, [n, counts[0], counts[1], c / BLOCK, input[0], input[1], BLOCK]);
+  const joined = g.transpose(split, [0, 3, 4, 1, 5, 2, 6]);
+  return { block: g.reshape(joined, [n, c, input[0] * counts[0], input[1] * counts[1]]) };
+}
