@@ -1,6 +1,6 @@
 import { BLOCK, type Blocked, blockedForm, emitBlocked, plainForm } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
-import { int32, sizeOf } from '../tensor/tensor.js';
+import { float32, int32, sizeOf } from '../tensor/tensor.js';
 import { type Phases, phasesOf, tapTable } from './phases.js';
 import { extent, type Window } from './window.js';
 
@@ -62,13 +62,10 @@ export function blockedConv(
             w.shape,
           ),
         ];
-  const y = emitBlocked(g, 'Conv', [input, weight, ...(bias ? [bias] : [])], [x.shape[0], m, ...output], {
-    kernel_shape: kernel,
-    strides,
-    dilations,
-    pads: [...before, ...after.map((p) => Math.max(0, p))],
-    group: 1,
-  });
+  const pads = [...before, ...after.map((p) => Math.max(0, p))];
+  const [from, inside] = c < BLOCK ? [input, pads] : paddedColumns(g, input, kernel[1], pads);
+  const attributes = { kernel_shape: kernel, strides, dilations, pads: inside, group: 1 };
+  const y = emitBlocked(g, 'Conv', [from, weight, ...(bias ? [bias] : [])], [x.shape[0], m, ...output], attributes);
   return plainForm(g, y, name);
 }
 
@@ -80,14 +77,38 @@ export function blockedInputGradient(g: GraphBuilder, dy: Value, w: Value, windo
   const { before, after } = gradientPads(phases);
   const count = sizeOf(phases.counts);
   const { kernel, input } = phases.window;
-  const dx = emitBlocked(
-    g,
-    'Conv',
-    [blockedForm(g, dy).block, gradientKernel(g, w, phases)],
-    [dy.shape[0], count * c, ...input],
-    { kernel_shape: kernel, strides: [1, 1], dilations: [1, 1], pads: [...before, ...after], group: 1 },
-  );
+  const [from, pads] = paddedColumns(g, blockedForm(g, dy).block, kernel[1], [...before, ...after]);
+  const attributes = { kernel_shape: kernel, strides: [1, 1], dilations: [1, 1], pads, group: 1 };
+  const shape = [dy.shape[0], count * c, ...input];
+  const dx = emitBlocked(g, 'Conv', [from, gradientKernel(g, w, phases)], shape, attributes);
   return plainForm(g, fromPhases(g, dx, phases, c), undefined);
+}
+
+/**
+ * onnxruntime computes the outputs whose windows reach beyond a line one by one. From 5 columns on, these are so many that
+ * it is faster (1.6 times, 5×5 over 14×14) to pad the lines before: by a depthwise convolution, Pad takes longer.
+ */
+function paddedColumns(
+  g: GraphBuilder,
+  block: Value,
+  kernelWidth: number,
+  pads: readonly number[],
+): [Value, readonly number[]] {
+  const [top, left, bottom, right] = pads;
+  if (kernelWidth < 5 || left + right === 0) return [block, pads];
+  const [n, c, height, width] = block.shape;
+  const lines = g.reshape(block, [(n * c) / BLOCK, BLOCK, height, width]);
+  const one = g.constant(float32([BLOCK, 1, 1, 1], new Float32Array(BLOCK).fill(1)), 'one');
+  const shape = [...lines.shape.slice(0, 3), left + width + right];
+  const attributes = {
+    kernel_shape: [1, 1],
+    pads: [0, left, 0, right],
+    strides: [1, 1],
+    dilations: [1, 1],
+    group: BLOCK,
+  };
+  const wide = emitBlocked(g, 'Conv', [lines, one], shape, attributes);
+  return [g.reshape(wide.block, [n, c, height, shape[3]]), [top, 0, bottom, 0]];
 }
 
 /** dX[h] = Σ_d dY[h − d]·W: offsets are met from the last to the first. */

@@ -4,6 +4,7 @@ import type { Engine } from '../onnx/engine.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { blockedConv, blockedInputGradient, convFitsBlocks, inputGradientFitsBlocks } from './blockedConv.js';
 import { blockedWeightGradient, weightGradientFitsBlocks } from './blockedWeightGradient.js';
+import { im2colWeightGradient } from './im2colWeightGradient.js';
 import { extent, spatialPads, tapsOf, type Window } from './window.js';
 
 /*
@@ -36,9 +37,12 @@ export type InputGradient = 'flipped' | 'transposed' | 'blocked';
 
 /**
  * `taps`: one batched MatMul per kernel position; `products`: one product and sum per position (one channel per group);
- * `blocked`: one convolution in blocks.
+ * `im2col`: one MatMul over all positions; `blocked`: one convolution in blocks.
  */
-export type WeightGradient = 'taps' | 'products' | 'blocked';
+export type WeightGradient = 'taps' | 'products' | 'im2col' | 'blocked';
+
+/** Up to this many input channels a product per kernel position is too thin to be fast. */
+const THIN = 4;
 
 /** Reordering costs about what a 1×1 convolution gains: that one is left alone unless its input lies in blocks already. */
 export function chooseConvolution(problem: ConvProblem, engine: Engine, inBlocks: boolean): Convolution {
@@ -55,7 +59,10 @@ export function chooseInputGradient(problem: ConvProblem, engine: Engine, inBloc
 export function chooseWeightGradient(problem: ConvProblem, engine: Engine, inBlocks: boolean): WeightGradient {
   const worth = inBlocks || sizeOf(problem.window.kernel) > 1;
   if (worth && engine.features.has('nchwc16') && weightGradientFitsBlocks(problem)) return 'blocked';
-  return problem.inChannels === 1 && problem.outChannels === 1 ? 'products' : 'taps';
+  const { inChannels, outChannels, group, window } = problem;
+  if (inChannels === 1 && outChannels === 1) return 'products';
+  const thin = group === 1 && inChannels <= THIN && sizeOf(window.kernel) > 1;
+  return thin && engine.features.has('FusedMatMul') ? 'im2col' : 'taps';
 }
 
 /** Emits the convolution that the first line above states. */
@@ -116,6 +123,8 @@ export function convWeightGradient(
       return blockedWeightGradient(g, dy, x, weight.shape, window);
     case 'taps':
       return tapsWeightGradient(g, dy, x, weight.shape, window, group);
+    case 'im2col':
+      return im2colWeightGradient(g, dy, x, weight.shape, window);
     case 'products':
       return productsWeightGradient(g, dy, x, weight.shape, window);
   }
@@ -186,7 +195,7 @@ function flipKernel(g: GraphBuilder, w: Value): Value {
 }
 
 /** Channels last, so that the slice of a tap is the right operand of a matrix product as it is. */
-function tapsWeightGradient(
+export function tapsWeightGradient(
   g: GraphBuilder,
   dy: Value,
   x: Value,
