@@ -31,6 +31,8 @@ export interface Job {
   readonly recipe: Recipe;
   readonly network: Omit<NetworkOptions, 'optimizer' | 'sparsity'>;
   readonly sourceOptions: SourceOptions;
+  /** The user asked for this augmentation: it is not left out anywhere. */
+  readonly augmentGiven: boolean;
   /** Moments (performance.now) at which the phases have to end; absent without a time budget. */
   readonly deadlines: { readonly sparsify?: number; readonly recover?: number };
   readonly choices: readonly Choice[];
@@ -135,6 +137,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       augment,
       seed,
     },
+    augmentGiven: options.augment !== undefined,
     deadlines: { sparsify: at(BUDGET.sparsify), recover: at(BUDGET.recover) },
     choices,
     warnings,

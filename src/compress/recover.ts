@@ -1,7 +1,8 @@
 import type { OnnxFile } from '../onnx/read.js';
+import type { AugmentName } from '../options.js';
 import { openSession } from '../runtime/session.js';
 import { analyse } from '../shape/analyse.js';
-import { openNetwork } from '../train/network.js';
+import { type Network, openNetwork } from '../train/network.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, train } from '../train/trainer.js';
 import { evaluate } from '../validate/accuracy.js';
@@ -40,7 +41,8 @@ export async function recover(job: Job, sparse: Sparsified, earlier: readonly Ro
     if (reached >= best.score) best = { file, score: reached };
   };
   try {
-    const source = batchSource(network.step, { ...job.sourceOptions, seed: job.seed + 1 });
+    const augment = augmentFor(job, network);
+    const source = batchSource(network.step, { ...job.sourceOptions, augment, seed: job.seed + 1 });
     const plan = planOf(job, recipe.recover, source.stepsPerEpoch);
     const outcome = await train(
       network.run,
@@ -80,6 +82,13 @@ export async function recover(job: Job, sparse: Sparsified, earlier: readonly Ro
   } finally {
     await network.close();
   }
+}
+
+/** A network with fewer weights than samples cannot learn them by heart: changed samples would only make it harder. */
+function augmentFor(job: Job, network: Network): AugmentName {
+  const weights = [...network.graph.parameters.values()].reduce((sum, t) => sum + t.data.length, 0);
+  const { augment, indices } = job.sourceOptions;
+  return job.augmentGiven || weights >= indices.length ? augment : 'none';
 }
 
 /** @returns what `Recovered` calls the score. */

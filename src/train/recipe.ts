@@ -35,7 +35,7 @@ export interface Phase {
 /** Steps that each phase should have, within its bounds of epochs: small data is seen more often. */
 const phases = {
   sparsify: { steps: 3000, least: 4, most: 60 },
-  recover: { steps: 3000, least: 5, most: 80 },
+  recover: { steps: 6000, least: 6, most: 80 },
 } as const;
 
 /** @returns a recipe for fine-tuning a trained network whose training code is not at hand: robust rather than fast. */

@@ -85,7 +85,7 @@ const SETTLED = 1.1;
 /** λ takes effect late: where the search first meets the limit it has gone too far by about this factor. */
 const OVERSHOOT = 2;
 /** Error that a classifier may gain while it is made sparse: a part of its own and a share of what it begins with. */
-const ALLOWED_ERROR = { own: 0.006, share: 0.3 } as const;
+const ALLOWED_ERROR = { own: 0.008, share: 0.3 } as const;
 /** Growth that other losses may have. */
 const ALLOWED_LOSS = 0.25;
 
@@ -118,6 +118,8 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
         return;
       }
       smooth = 0.6 * smooth + 0.4 * error;
+      // A network may still be getting used to augmented samples: what it becomes while λ does nothing is the reference.
+      if (!settled && options.reference === undefined) reference = Math.min(reference, smooth);
       const classifies = window.accuracy !== undefined;
       const allowed =
         boldness * (classifies ? ALLOWED_ERROR.own + ALLOWED_ERROR.share * reference : ALLOWED_LOSS * reference);
