@@ -61,10 +61,9 @@ async function make(path: string): Promise<void> {
   const model = vgg(net);
   const file = { path: '', folder: '.', bytes: new Uint8Array(), model };
   const channels = channelsOf(await analyse(file));
-  const random = new Random(7);
   const { families } = unitsOf(channels);
   await writeModel(
-    zeroUnits(channels, families, () => random.uniform() < DEAD),
+    zeroUnits(channels, families, ({ units }, index) => Random.stream(7, units[index]).uniform() < DEAD),
     path,
   );
 }

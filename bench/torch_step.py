@@ -59,11 +59,11 @@ def proximal(layers, rate, strength, m=0.2):
         mu = m + (1 - 2 * m) * index / (count - 1)
         weight, bias = layer.weight, layer.bias
         if index < count - 1:
-            flat = weight.view(weight.shape[0], -1)
-            norm = torch.linalg.vector_norm(flat, dim=1).square_().addcmul_(bias, bias).sqrt_()
-            limit = rate * strength * (1 - mu) * math.sqrt(flat.shape[1] + 1)
+            axes = tuple(range(1, weight.dim()))
+            norm = torch.linalg.vector_norm(weight, dim=axes).square_().addcmul_(bias, bias).sqrt_()
+            limit = rate * strength * (1 - mu) * math.sqrt(weight[0].numel() + 1)
             scale = (1 - limit / norm.clamp_min(1e-30)).clamp_min_(0)
-            flat.mul_(scale[:, None])
+            weight.mul_(scale.view(-1, *(1 for _ in axes)))
             bias.mul_(scale)
         limit = torch.linalg.vector_norm(weight, ord=1, dim=0, keepdim=True).mul_(rate * strength * mu)
         weight.sub_(torch.clamp(weight, -limit, limit))
