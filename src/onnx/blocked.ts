@@ -25,7 +25,7 @@ export interface Blocked {
 
 /** What the builder remembers of blocked forms. */
 export class BlockedForms {
-  /** Nodes that add two blocked values of one shape, and such as add a bias per channel: `tidied` may join them. */
+  /** Nodes that add two values of one shape, and such as add a bias per channel in blocks: `tidied` may join them. */
   readonly sums = new WeakSet<NodeProto>();
   readonly shifts = new WeakSet<NodeProto>();
   private readonly forms = new Map<string, Value>();

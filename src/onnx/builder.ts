@@ -90,7 +90,9 @@ export class GraphBuilder {
       this.noteSum(op, blocks);
       return [plainForm(this, { block }, name)];
     }
-    return this.place(op, inputs, outputs, attributes, domain);
+    const values = this.place(op, inputs, outputs, attributes, domain);
+    this.noteSum(op, inputs);
+    return values;
   }
 
   private noteSum(op: string, [a, b]: readonly (Value | null)[]): void {

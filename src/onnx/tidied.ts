@@ -46,12 +46,11 @@ function fused(nodes: readonly NodeProto[], wanted: readonly string[], blocked: 
   for (const node of nodes) readBy(node).forEach(count);
   const out: (NodeProto | undefined)[] = [];
   const made = new Map<string, number>();
-  /** The convolution that gives a value which nobody else reads, if it can take more upon itself. */
-  const open = (name: string): { at: number; conv: NodeProto } | undefined => {
+  const open: Open = (name, operator) => {
     const at = made.get(name);
-    const conv = at === undefined ? undefined : out[at];
-    if (at === undefined || !conv || !isBlockedConv(conv) || readers.get(name) !== 1) return undefined;
-    return conv.attribute.some((a) => a.name === 'activation') ? undefined : { at, conv };
+    const before = at === undefined ? undefined : out[at];
+    if (at === undefined || !before || !operator(before) || readers.get(name) !== 1) return undefined;
+    return { at, before };
   };
   for (const node of nodes) {
     const joined = joinedWith(node, blocked, open);
@@ -63,36 +62,43 @@ function fused(nodes: readonly NodeProto[], wanted: readonly string[], blocked: 
   return out.filter((node) => node !== undefined);
 }
 
-type Open = (name: string) => { at: number; conv: NodeProto } | undefined;
+/** Finds the node that gives a value which nobody else reads, where it is of a kind. */
+type Open = (name: string, kind: (node: NodeProto) => boolean) => { at: number; before: NodeProto } | undefined;
 
-/** @returns the node and the convolution before it as one, in the node's place. */
+/** @returns the node and the one before it as one, in the node's place. */
 function joinedWith(node: NodeProto, blocked: BlockedForms, open: Open): { at: number; node: NodeProto } | undefined {
   const { input, output } = node;
   if (node.opType === 'Relu' && !node.domain) {
-    const found = open(input[0]);
+    const found = open(input[0], isOpenConv);
     if (!found) return undefined;
-    const { at, conv } = found;
-    const attribute = [...conv.attribute, makeAttribute('activation', 'Relu')];
-    return { at, node: { ...conv, output, attribute } };
+    const attribute = [...found.before.attribute, makeAttribute('activation', 'Relu')];
+    return { at: found.at, node: { ...found.before, output, attribute } };
   }
   if (blocked.sums.has(node)) {
     for (const [i, name] of input.entries()) {
-      const found = open(name);
-      if (!found || found.conv.input.length > 3) continue;
-      const { at, conv } = found;
-      const [x, w, bias = ''] = conv.input;
-      return { at, node: { ...conv, input: [x, w, bias, input[1 - i]], output } };
+      const other = input[1 - i];
+      const conv = open(name, (n) => isOpenConv(n) && n.input.length <= 3);
+      if (conv) {
+        const [x, w, bias = ''] = conv.before.input;
+        return { at: conv.at, node: { ...conv.before, input: [x, w, bias, other], output } };
+      }
+      const product = open(name, (n) => n.opType === 'Gemm' && !n.domain && n.input.length === 2);
+      if (product)
+        return { at: product.at, node: { ...product.before, input: [...product.before.input, other], output } };
     }
   }
   if (blocked.shifts.has(node)) {
-    const found = open(input[0]);
-    if (!found || found.conv.input.length > 2) return undefined;
-    const { at, conv } = found;
-    return { at, node: { ...conv, input: [...conv.input, input[2]], output } };
+    const found = open(input[0], (n) => isOpenConv(n) && n.input.length === 2);
+    if (found) return { at: found.at, node: { ...found.before, input: [...found.before.input, input[2]], output } };
   }
   return undefined;
 }
 
-function isBlockedConv(node: NodeProto): boolean {
-  return node.domain === NCHWC && node.opType === 'Conv';
+/** A convolution in blocks that can still take something upon itself. */
+function isOpenConv(node: NodeProto): boolean {
+  return (
+    node.domain === NCHWC &&
+    node.opType === 'Conv' &&
+    !node.attribute.some((attribute) => attribute.name === 'activation')
+  );
 }

@@ -1,7 +1,9 @@
 import { setAttribute } from '../onnx/attributes.js';
+import { blockedForm, isBlocked } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { addBehind, addToParameter, floatTensor } from './bias.js';
+import { channelSum } from './blockedNorm.js';
 import { convForward, convInputGradient, convWeightGradient } from './convGradient.js';
 import { type ChannelNode, type ChannelRelation, type CutNode, defineOp, type Mix, type OpNode } from './spec.js';
 import { reachesPadding, type Window, windowOf } from './window.js';
@@ -202,6 +204,7 @@ function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
 
 /** Sums dY over everything but its channels. */
 export function biasGradient(g: GraphBuilder, dy: Value): Value {
+  if (isBlocked(g, dy)) return channelSum(g, blockedForm(g, dy));
   return g.reduceSum(
     dy,
     dy.shape.flatMap((_, i) => (i === 1 ? [] : [i])),

@@ -10,6 +10,7 @@ import {
   type Link,
   type Mix,
 } from './spec.js';
+import { transposedProduct } from './transposedProduct.js';
 
 /*
  * Y[i,j] = α Σ_k A'[i,k] · B'[k,j] + β C[i,j], with A' and B' the operands or their transposes:
@@ -28,7 +29,13 @@ export const Gemm = defineOp({
       () =>
         transA ? g.gemm(b, dy!, { transA: transB, transB: true, alpha }) : g.gemm(dy!, b, { transB: !transB, alpha }),
       () =>
-        transB ? g.gemm(dy!, a, { transA: true, transB: transA, alpha }) : g.gemm(a, dy!, { transA: !transA, alpha }),
+        transB
+          ? transA
+            ? g.gemm(dy!, a, { transA, transB, alpha })
+            : transposedProduct(g, dy!, a, alpha)
+          : transA
+            ? g.gemm(a, dy!, { alpha })
+            : transposedProduct(g, a, dy!, alpha),
       () => (beta === 1 ? dy! : g.mul(dy!, beta)),
     ];
   },

@@ -3,6 +3,7 @@ import { sizeOf } from '../tensor/tensor.js';
 import { addBehind } from './bias.js';
 import { axisOf } from './links.js';
 import { type AxisRef, type ChannelRelation, type ChannelValue, defineOp, type Link } from './spec.js';
+import { transposedProduct } from './transposedProduct.js';
 
 /*
  * Y[…,i,j] = Σ_k A[…,i,k] · B[…,k,j]: dA[…,i,k] = Σ_j dY[…,i,j] · B[…,k,j], dB[…,k,j] = Σ_i A[…,i,k] · dY[…,i,j].
@@ -104,7 +105,7 @@ function rightGradient(g: GraphBuilder, dy: Value, a: Value, b: Value): Value {
   const [k, j] = [a.shape.at(-1)!, dy.shape.at(-1)!];
   // One product over all rows, where the batched one would have to be summed.
   const rows = sizeOf(a.shape) / k;
-  const together = g.gemm(g.reshape(a, [rows, k]), g.reshape(dy, [rows, j]), { transA: true });
+  const together = transposedProduct(g, g.reshape(a, [rows, k]), g.reshape(dy, [rows, j]));
   return g.reshape(together, b.shape);
 }
 

@@ -1,6 +1,7 @@
 import type { Attributes, AttributeValue } from '../onnx/attributes.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { sizeOf } from '../tensor/tensor.js';
+import { blockedMaxPool, blockedMaxPoolGradient, poolFitsBlocks } from './blockedMaxPool.js';
 import { sliceTap } from './convGradient.js';
 import { apart } from './examples.js';
 import { spreadTap } from './poolGradient.js';
@@ -17,9 +18,11 @@ export const MaxPool = defineOp({
   outputs: ['Y', 'Indices?'],
   lower: (g, node) => {
     if (node.outputs[1]) return undefined;
-    const { kernel, strides, dilations, before, after } = windowIn(node);
+    const window = windowIn(node);
+    const { kernel, strides, dilations, before, after } = window;
     const x = node.inputs[0];
     const { name, shape } = node.outputs[0];
+    if (poolFitsBlocks(g, x, window)) return { outputs: [blockedMaxPool(g, x, shape, name)] };
     const value = { dtype: x.dtype, shape, name };
     // Padding as windows reach it: for ceil_mode onnxruntime and its own shape inference disagree on some sizes.
     const reached = [...before, ...after.map((p) => Math.max(0, p))];
@@ -36,6 +39,7 @@ export const MaxPool = defineOp({
       const [x] = node.inputs;
       const window = windowIn(node);
       const { indices } = node.saved;
+      if (!indices && poolFitsBlocks(g, x, window)) return blockedMaxPoolGradient(g, x, dy!);
       if (!indices) return byComparison(g, x, node.outputs[0], dy!, window);
       return sideBySide(window) && g.engine.features.has('MaxUnpool')
         ? unpooled(g, x, indices, dy!, window)

@@ -89,21 +89,26 @@ function oneConvolution(g: GraphBuilder, dy: Blocked, x: Blocked, window: Window
     const copy = shiftColumns(g, lines, kernel[1], b, before[1], columns);
     return g.reshape(copy, [groups, (m * n * height * columns) / groups]);
   });
-  const filters = g.reshape(g.concat(shifted, 1), [
-    groups * kernel[1] * m,
-    (BLOCK * n) / images / groups,
-    height,
-    blocks,
-  ]);
-  const out = emitBlocked(g, 'Conv', [pixels, filters], [1, groups * kernel[1] * m, kernel[0], c], {
-    kernel_shape: [height, blocks],
-    dilations: [1, c],
-    pads: [before[0], 0, after[0], 0],
-    strides: [1, 1],
-    group: groups,
-  });
-  const sum = g.reduceSum(g.reshape(out.block, [groups, sizeOf(out.block.shape) / groups]), [0]);
-  const parts = g.reshape(sum, [kernel[1], outer, kernel[0], c, BLOCK]);
+  const convolved = (copies: Value[]): Value => {
+    const filters = g.reshape(g.concat(copies, 1), [
+      groups * copies.length * m,
+      (BLOCK * n) / images / groups,
+      height,
+      blocks,
+    ]);
+    const shape = [1, groups * copies.length * m, kernel[0], c];
+    const out = emitBlocked(g, 'Conv', [pixels, filters], shape, {
+      kernel_shape: [height, blocks],
+      dilations: [1, c],
+      pads: [before[0], 0, after[0], 0],
+      strides: [1, 1],
+      group: groups,
+    });
+    return g.reduceSum(g.reshape(out.block, [groups, sizeOf(shape) / groups]), [0]);
+  };
+  // Four blocks of output channels keep the kernel busy: only where there are fewer do the copies go together.
+  const sums = m % (4 * BLOCK) === 0 ? shifted.map((copy) => convolved([copy])) : [convolved(shifted)];
+  const parts = g.reshape(g.concat(sums, 0), [kernel[1], outer, kernel[0], c, BLOCK]);
   return g.reshape(g.transpose(parts, [1, 4, 3, 2, 0]), [m, c, ...kernel]);
 }
 

@@ -73,6 +73,12 @@ describe('gradients on the cpu engine are those of standard operators', () => {
     for (const engine of engines) agree(await run(net, engine), expected, 2e-5);
   });
 
+  it('of a max pool with ties: the first in row-major order has it all', async () => {
+    const net = poolNet();
+    const expected = await run(net, standardEngine);
+    for (const engine of engines) agree(await run(net, engine), expected, 2e-6);
+  });
+
   it('of batch norm far from its running mean', async () => {
     const net = residualNet(30);
     const expected = await run(net, standardEngine);
@@ -126,6 +132,22 @@ function convNet(at: Case): Net {
   ];
   const shape = [n, m, ...output];
   return netOf(nodes, given, { y: shape, z: shape }, ['z'], ['x', 'w', 'b']);
+}
+
+/** Rounded activations: most windows hold their maximum more than once. */
+function poolNet(): Net {
+  const given = new Map([
+    ['x', float32([2, 16, 6, 8], Float32Array.from(drawn([2, 16, 6, 8], 1).data as Float32Array, Math.round))],
+  ]);
+  // A 3×3 kernel around the identity takes x into blocks.
+  const wide = new Float32Array(16 * 16 * 9);
+  for (let i = 0; i < 16; i++) wide[i * 17 * 9 + 4] = 1;
+  given.set('w', float32([16, 16, 3, 3], wide));
+  const nodes = [
+    makeNode('Conv', ['x', 'w'], ['y'], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }, { name: 'conv' }),
+    makeNode('MaxPool', ['y'], ['z'], { kernel_shape: [2, 2], strides: [2, 2] }, { name: 'pool' }),
+  ];
+  return netOf(nodes, given, { y: [2, 16, 6, 8], z: [2, 16, 3, 4] }, ['z'], ['x', 'w']);
 }
 
 function residualNet(offset = 0): Net {
