@@ -125,15 +125,14 @@ export function planOf(job: Job, phase: Phase, stepsPerEpoch: number) {
 
 function lambdaSchedule(job: Job, earlier: readonly Round[]): LambdaSchedule | SteeredLambda {
   const { options, recipe } = job;
-  if (options.lambda !== undefined) {
-    const samples = job.sourceOptions.indices.length;
-    const steps = Math.floor(samples / (recipe.batch * recipe.microBatches)) * recipe.sparsify.epochs;
-    return rampedLambda(options.lambda, steps * RAMP);
-  }
+  const samples = job.sourceOptions.indices.length;
+  const steps = Math.floor(samples / (recipe.batch * recipe.microBatches)) * recipe.sparsify.epochs;
+  if (options.lambda !== undefined) return rampedLambda(options.lambda, steps * RAMP);
   const before = earlier.at(-1)?.sparse.steering;
   return steeredLambda({
     start: before ? before.lambda / STEP_BACK : FAINT,
     calibration: Math.max(2, Math.round((recipe.sparsify.epochs * WINDOWS_PER_EPOCH) / 40)),
+    steps,
     reference: before?.reference,
     boldness: BOLDER ** earlier.length,
   });

@@ -73,6 +73,8 @@ export interface ProximalResult {
   readonly parameters: Map<string, Value>;
   /** Per family: 1 for units that live after this step, else 0; float32 [count]. */
   readonly alive: Map<string, Value>;
+  /** Mean over all units of the share of its norm that the group step took; absent without a group term over units. */
+  readonly shrinkage?: Value;
 }
 
 /**
@@ -95,12 +97,13 @@ export function emitProximal(
   };
   const parameters = new Map([...stepped].map(([name, s]) => [name, s.value]));
   const alive = new Map<string, Value>();
+  const shrinkages: Value[] = [];
   const threshold = (name: string, axes: readonly number[], factor: number) =>
     g.mul(g.mul(stepped.get(name)!.stepSize(axes), lambda), factor);
 
   if (options.grouping === 'channel') {
     for (const family of options.families) {
-      g.within(`prox/${family.name}`, () => emitFamily(g, family, at, lambda, stepped, parameters, alive));
+      g.within(`prox/${family.name}`, () => emitFamily(g, family, at, lambda, stepped, parameters, alive, shrinkages));
     }
   } else {
     for (const layer of options.layers) {
@@ -110,7 +113,7 @@ export function emitProximal(
       g.within(`prox/${layer.parameter}`, () => {
         const w = parameters.get(layer.parameter)!;
         const norm = g.reduceL2(w, [layer.outAxis], true);
-        parameters.set(layer.parameter, g.mul(w, shrink(g, norm, threshold(layer.parameter, [layer.outAxis], factor))));
+        parameters.set(layer.parameter, g.mul(w, g.sub(g.scalar(1), shrinkage(g, norm, threshold(layer.parameter, [layer.outAxis], factor)))));
       });
     }
   }
@@ -135,7 +138,16 @@ export function emitProximal(
       parameters.set(layer.parameter, next);
     });
   }
-  return { parameters, alive };
+  return { parameters, alive, shrinkage: meanOf(g, shrinkages, options.families) };
+}
+
+function meanOf(g: GraphBuilder, sums: readonly Value[], families: readonly PenalisedFamily[]): Value | undefined {
+  if (sums.length === 0) return undefined;
+  const units = families.reduce((n, f) => n + f.count, 0);
+  return g.mul(
+    sums.reduce((a, b) => g.add(a, b)),
+    1 / units,
+  );
 }
 
 /** The group step over one family: every unit's ‖w_g‖₂ runs over all of its parts. */
@@ -147,6 +159,7 @@ function emitFamily(
   stepped: ReadonlyMap<string, Stepped>,
   parameters: Map<string, Value>,
   alive: Map<string, Value>,
+  shrinkages: Value[],
 ): void {
   const parts = family.parts.filter((p) => parameters.has(p.parameter));
   if (parts.length === 0) return;
@@ -178,18 +191,20 @@ function emitFamily(
     n > 0 ? (group * Math.sqrt(n) * (family.weight?.[u] ?? 1)) / (elementwise ? n : 1) : 0,
   );
   const limit = g.mul(g.mul(steps!, lambda), g.constant(float32([family.count], factor)));
-  const scale = shrink(g, g.sqrt(squares!), limit);
+  const ratio = shrinkage(g, g.sqrt(squares!), limit);
+  const scale = g.sub(g.scalar(1), ratio);
   alive.set(family.name, g.cast(g.greater(g.mul(squares!, scale), 0), 'float32'));
   if (group === 0) return;
+  shrinkages.push(g.reduceSum(ratio, [0]));
   for (const part of parts) {
     const w = parameters.get(part.parameter)!;
     parameters.set(part.parameter, g.mul(w, toAxis(g, scale, part, w.shape)));
   }
 }
 
-/** max(0, 1 − t/‖w_g‖), and 0 for a group that is zero already. */
-function shrink(g: GraphBuilder, norm: Value, t: Value): Value {
-  return g.max(g.sub(g.scalar(1), g.div(t, g.max(norm, 1e-30))), 0);
+/** min(1, t/‖w_g‖): the share of itself that a group loses; for t > 0 all of it where it is zero already. */
+function shrinkage(g: GraphBuilder, norm: Value, t: Value): Value {
+  return g.min(g.div(t, g.max(norm, 1e-30)), 1);
 }
 
 /** sign(w)·max(0, |w| − t), as w − clip(w, −t, t). */

@@ -41,6 +41,8 @@ export interface WindowResult {
   /** Mean loss and, for classifiers, share of right predictions (0 … 1) over the window. */
   readonly loss: number;
   readonly accuracy?: number;
+  /** Mean share of its norm that a unit lost to the group step, in a step. */
+  readonly shrinkage?: number;
   /** Steps done so far, this window included. */
   readonly step: number;
 }
@@ -68,6 +70,8 @@ export interface SteeringOptions {
   readonly start: number;
   /** Windows at the start whose mean quality is the reference; none where the reference is given. */
   readonly calibration: number;
+  /** Steps of the whole phase: the scale of λ is such that units can die within it. */
+  readonly steps: number;
   readonly reference?: number;
   /** Factor on the loss of quality that is allowed (default 1). */
   readonly boldness?: number;
@@ -82,6 +86,8 @@ export interface SteeredLambda extends LambdaSchedule {
 /** Factors by which λ changes from window to window: while its scale is searched, and once it is found. */
 const SEARCHING = 1.3;
 const SETTLED = 1.1;
+/** Share of its norm that a mean unit would lose over the whole phase by the λ that the search begins with. */
+const FIRST_LOSS = 0.3;
 /** λ takes effect late: where the search first meets the limit it has gone too far by about this factor. */
 const OVERSHOOT = 2;
 /** Error that a classifier may gain while it is made sparse: a part of its own and a share of what it begins with. */
@@ -100,6 +106,7 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
   let reference = options.reference ?? 0;
   let smooth = reference;
   let settled = 0;
+  let shrinkage = 0;
   const calibration = options.reference === undefined ? options.calibration : 0;
   const boldness = options.boldness ?? 1;
   return {
@@ -115,6 +122,8 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
       if (seen <= calibration) {
         reference += (error - reference) / seen;
         smooth = reference;
+        if (window.shrinkage) shrinkage += window.shrinkage / calibration;
+        if (seen === calibration && shrinkage > 0) lambda *= FIRST_LOSS / (shrinkage * options.steps);
         return;
       }
       smooth = 0.6 * smooth + 0.4 * error;
@@ -130,9 +139,9 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
         lambda /= OVERSHOOT;
       } else lambda *= (settled ? SETTLED : SEARCHING) ** room;
     },
-    save: () => [lambda, seen, reference, smooth, settled],
+    save: () => [lambda, seen, reference, smooth, settled, shrinkage],
     restore: (state) => {
-      [lambda, seen, reference, smooth, settled] = state;
+      [lambda, seen, reference, smooth, settled, shrinkage] = state;
     },
   };
 }

@@ -118,6 +118,7 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     next = result.parameters;
     const counts = [...result.alive.values()].map((a) => g.reduceSum(a, [0]));
     if (counts.length > 0) metrics.push({ name: 'alive', value: counts.reduce((a, b) => g.add(a, b)).name });
+    if (result.shrinkage) metrics.push({ name: 'shrinkage', value: result.shrinkage.name });
     for (const [family, mask] of masks.alive) {
       const after = result.alive.get(family);
       if (after) initialZeros.push({ name: mask.name, next: after.name, dtype: 'float32', shape: mask.shape });

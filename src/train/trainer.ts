@@ -130,6 +130,7 @@ export async function train(
     if (done % plan.window === 0 || done === total) {
       plan.lambda?.observe({
         loss: window.loss / window.steps,
+        shrinkage: window.shrinkage / window.steps,
         accuracy: window.correct === undefined ? undefined : window.correct / (window.steps * plan.samplesPerStep),
         step: done,
       });
@@ -147,11 +148,12 @@ export async function train(
 interface Window {
   steps: number;
   loss: number;
+  shrinkage: number;
   correct?: number;
 }
 
 function emptyWindow(): Window {
-  return { steps: 0, loss: 0 };
+  return { steps: 0, loss: 0, shrinkage: 0 };
 }
 
 function added(window: Window, metrics: Record<string, Float32Array>, count: number): Window {
@@ -159,6 +161,7 @@ function added(window: Window, metrics: Record<string, Float32Array>, count: num
   return {
     steps: window.steps + count,
     loss: window.loss + sum(metrics.loss),
+    shrinkage: window.shrinkage + (metrics.shrinkage ? sum(metrics.shrinkage) : 0),
     correct: metrics.correct ? (window.correct ?? 0) + sum(metrics.correct) : undefined,
   };
 }
