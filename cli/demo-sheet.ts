@@ -35,6 +35,9 @@ const CELL = { width: 92, height: 112, picture: 76 };
 const PANEL = 430;
 const MARGIN = 28;
 const HEAD = 64;
+/** Colours of what was and what is. */
+const BEFORE = '#cbd2d9';
+const AFTER = '#0b6e4f';
 
 /** Draws test glyphs with both models' predictions, the widths of the layers before and after, and the figures. */
 export async function drawSheet(options: SheetOptions): Promise<void> {
@@ -130,8 +133,13 @@ function panel({ layers, before, after }: Report): string {
     ['accuracy', (f) => (f.metric ? formatMetric(f.metric.name, f.metric.value) : '')],
   ];
   const top = layers.length * 62 + 30;
-  parts.push(text(230, top, 'before', { anchor: 'end', fill: '#52606d' }));
-  parts.push(text(340, top, 'after', { anchor: 'end', fill: '#52606d' }));
+  for (const [x, when, colour] of [
+    [230, 'before', BEFORE],
+    [340, 'after', AFTER],
+  ] as const) {
+    parts.push(`<rect x="${x - 62}" y="${top - 10}" width="12" height="12" fill="${colour}"/>`);
+    parts.push(text(x, top, when, { anchor: 'end', fill: '#52606d' }));
+  }
   figures.forEach(([name, show], i) => {
     const y = top + 30 + i * 28;
     parts.push(`<line x1="0" x2="${PANEL}" y1="${y - 19}" y2="${y - 19}" stroke="#e4e7eb"/>`);
@@ -139,7 +147,7 @@ function panel({ layers, before, after }: Report): string {
     parts.push(text(230, y, show(before), { anchor: 'end', size: 14 }));
     parts.push(text(340, y, show(after), { anchor: 'end', size: 14, weight: 'bold' }));
     const gain = i < 4 ? gainOf(i, before, after) : '';
-    parts.push(text(PANEL, y, gain, { anchor: 'end', fill: '#0b6e4f' }));
+    parts.push(text(PANEL, y, gain, { anchor: 'end', fill: AFTER }));
   });
   return parts.join('');
 }
@@ -154,7 +162,7 @@ function bars({ family, before, after }: LayerCut, y: number, most: number): str
   const length = (n: number) => Math.max(2, (n / most) * (PANEL - 60));
   const bar = (n: number, top: number, colour: string) =>
     `<rect x="0" y="${top}" width="${length(n).toFixed(1)}" height="13" fill="${colour}"/>${text(length(n) + 6, top + 11, String(n), {})}`;
-  return text(0, y + 12, family, { fill: '#52606d' }) + bar(before, y + 18, '#cbd2d9') + bar(after, y + 33, '#0b6e4f');
+  return text(0, y + 12, family, { fill: '#52606d' }) + bar(before, y + 18, BEFORE) + bar(after, y + 33, AFTER);
 }
 
 interface Style {

@@ -69,13 +69,16 @@ async function demo({ out, seed }: Flags): Promise<void> {
     await writeModel(file.model, at('in.onnx'));
     say(`     ${(accuracy * 100).toFixed(1)} % of the test glyphs are recognised`);
 
-    say(`3/4  cges-compress ${at('in.onnx')} ${at('out.onnx')} --data ${data} --epochs 8 --recover-epochs 8`);
+    say(
+      `3/4  cges-compress ${at('in.onnx')} ${at('out.onnx')} --data ${data} --epochs 8 --recover-epochs 8 --time-budget 80s`,
+    );
     const report = await compress({
       input: at('in.onnx'),
       output: at('out.onnx'),
       data,
       epochs: 8,
       recoverEpochs: 8,
+      timeBudget: 80,
       seed,
       signal: interrupt.signal,
       onEvent: progress.onEvent,
