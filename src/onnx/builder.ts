@@ -1,6 +1,6 @@
 import { type DType, dtypeCodes, float32, int64, type Tensor } from '../tensor/tensor.js';
 import type { AttributeValue } from './attributes.js';
-import { BlockedForms, lifted, plainForm } from './blocked.js';
+import { BlockedForms, lifted, plainForm, wholeBlocks } from './blocked.js';
 import { type Engine, standardEngine } from './engine.js';
 import { makeNode, makeTensor } from './make.js';
 import type { NodeProto, TensorProto } from './proto.js';
@@ -85,10 +85,11 @@ export class GraphBuilder {
   ): Value[] {
     const blocks = domain === '' && outputs.length === 1 ? lifted(this, op, inputs, outputs[0]) : undefined;
     if (blocks) {
-      const { name, ...like } = outputs[0];
-      const [block] = this.place(op, blocks, [{ ...like, name: blockName(name) }], attributes, domain);
+      const { name, dtype, shape } = outputs[0];
+      const like = { dtype, shape: blockShape(shape), name: blockName(name) };
+      const [block] = this.place(op, blocks, [like], attributes, domain);
       this.noteSum(op, blocks);
-      return [plainForm(this, { block }, name)];
+      return [plainForm(this, { block, channels: shape[1] }, name)];
     }
     const values = this.place(op, inputs, outputs, attributes, domain);
     this.noteSum(op, inputs);
@@ -133,11 +134,12 @@ export class GraphBuilder {
     const only = outputs.length === 1 ? outputs[0] : undefined;
     const blocks = !node.domain && only ? lifted(this, node.opType, inputs, only) : undefined;
     if (blocks && only) {
-      const block = { dtype: only.dtype, shape: only.shape, name: this.unique(blockName(only.name)!) };
+      const { dtype, shape } = only;
+      const block = { dtype, shape: blockShape(shape), name: this.unique(blockName(only.name)!) };
       const input = blocks.map((v) => v?.name ?? '');
       this.nodes.push({ ...node, name: block.name, input, output: [block.name] });
       this.noteSum(node.opType, blocks);
-      return [plainForm(this, { block }, only.name)];
+      return [plainForm(this, { block, channels: shape[1] }, only.name)];
     }
     if (node.domain) this.domains.add(node.domain);
     const values = outputs.map((o) => o && { dtype: o.dtype, shape: o.shape, name: this.unique(o.name) });
@@ -434,6 +436,10 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
     if (x !== y && x !== 1 && y !== 1) throw new RangeError(`shapes [${a}] and [${b}] do not broadcast`);
     return x === 1 ? y : x;
   });
+}
+
+function blockShape([n, channels, ...sizes]: readonly number[]): number[] {
+  return [n, wholeBlocks(channels), ...sizes];
 }
 
 function blockName(name: string | undefined): string | undefined {

@@ -22,7 +22,7 @@ export const MaxPool = defineOp({
     const { kernel, strides, dilations, before, after } = window;
     const x = node.inputs[0];
     const { name, shape } = node.outputs[0];
-    if (poolFitsBlocks(g, x, window)) return { outputs: [blockedMaxPool(g, x, shape, name)] };
+    if (poolFitsBlocks(g, x, window)) return { outputs: [blockedMaxPool(g, x, name)] };
     const value = { dtype: x.dtype, shape, name };
     // Padding as windows reach it: for ceil_mode onnxruntime and its own shape inference disagree on some sizes.
     const reached = [...before, ...after.map((p) => Math.max(0, p))];

@@ -1,4 +1,4 @@
-import { BLOCK, type Blocked, blockedForm, emitBlocked, plainForm } from '../onnx/blocked.js';
+import { BLOCK, blockedForm, emitBlocked, filled, isBlocked, plainForm, wholeBlocks } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { float32, int32, sizeOf } from '../tensor/tensor.js';
 import { type Phases, phasesOf, tapTable } from './phases.js';
@@ -19,25 +19,41 @@ export interface BlockedProblem {
   readonly window: Window;
 }
 
+/**
+ * Filling up channels to whole blocks costs operations. Blocks are 2 to 5 times faster than what they replace, so up to
+ * this factor they win.
+ */
+const MOST_FILLED = 3;
+
 /** @returns true where the convolution itself can be computed in blocks. */
-export function convFitsBlocks({ dtype, group, inChannels, outChannels, window }: BlockedProblem): boolean {
+export function convFitsBlocks(problem: BlockedProblem, inBlocks: boolean): boolean {
+  const { dtype, group, inChannels, outChannels, window } = problem;
   const { kernel, dilations, before, after } = window;
   const reach = kernel.map((k, i) => extent(k, dilations[i]));
+  const more = wholeBlocks(outChannels) / outChannels;
   return (
     dtype === 'float32' &&
     kernel.length === 2 &&
     group === 1 &&
-    outChannels % BLOCK === 0 &&
-    (inChannels % BLOCK === 0 || inChannels < BLOCK) &&
+    (inChannels < BLOCK && !inBlocks ? more : filling(problem)) <= MOST_FILLED &&
     before.every((p, i) => p >= 0 && p < reach[i]) &&
     after.every((p, i) => p < reach[i])
   );
 }
 
+/** How many times more operations there are when both kinds of channels are filled up. */
+function filling({ inChannels, outChannels }: BlockedProblem): number {
+  return (wholeBlocks(outChannels) * wholeBlocks(inChannels)) / (outChannels * inChannels);
+}
+
+/** @returns the convolution over phases by which its gradients can be computed in blocks. */
+export function gradientPhases(problem: BlockedProblem): Phases | undefined {
+  return convFitsBlocks(problem, true) ? phasesOf(problem.window) : undefined;
+}
+
 /** @returns true where the input gradient can be computed in blocks: stride 1, or strides that divide the input. */
 export function inputGradientFitsBlocks(problem: BlockedProblem): boolean {
-  if (!convFitsBlocks(problem) || problem.inChannels % BLOCK !== 0) return false;
-  const phases = phasesOf(problem.window);
+  const phases = gradientPhases(problem);
   return phases !== undefined && Object.values(gradientPads(phases)).every((pads) => pads.every((p) => p >= 0));
 }
 
@@ -51,37 +67,41 @@ export function blockedConv(
   name?: string,
 ): Value {
   const { kernel, strides, dilations, before, after, output } = window;
-  const [m, c] = w.shape;
-  const [input, weight] =
-    c < BLOCK
-      ? [x, g.reshape(g.transpose(g.reshape(w, [m / BLOCK, BLOCK, c, sizeOf(kernel)]), [0, 2, 3, 1]), w.shape)]
-      : [
-          blockedForm(g, x).block,
-          g.reshape(
-            g.transpose(g.reshape(w, [m / BLOCK, BLOCK, c / BLOCK, BLOCK, sizeOf(kernel)]), [0, 2, 4, 3, 1]),
-            w.shape,
-          ),
-        ];
   const pads = [...before, ...after.map((p) => Math.max(0, p))];
-  const [from, inside] = c < BLOCK ? [input, pads] : paddedColumns(g, input, kernel[1], pads);
+  const plain = w.shape[1] < BLOCK && !isBlocked(g, x);
+  const weight = filledKernel(g, w, !plain);
+  const [m, c] = weight.shape;
+  const positions = sizeOf(kernel);
+  const blocks = plain
+    ? g.transpose(g.reshape(weight, [m / BLOCK, BLOCK, c, positions]), [0, 2, 3, 1])
+    : g.transpose(g.reshape(weight, [m / BLOCK, BLOCK, c / BLOCK, BLOCK, positions]), [0, 2, 4, 3, 1]);
+  const [from, inside] = plain ? [x, pads] : paddedColumns(g, blockedForm(g, x).block, kernel[1], pads);
+  const inputs = [from, g.reshape(blocks, weight.shape), ...(bias ? [filled(g, bias)] : [])];
   const attributes = { kernel_shape: kernel, strides, dilations, pads: inside, group: 1 };
-  const y = emitBlocked(g, 'Conv', [from, weight, ...(bias ? [bias] : [])], [x.shape[0], m, ...output], attributes);
-  return plainForm(g, y, name);
+  const block = emitBlocked(g, 'Conv', inputs, [x.shape[0], m, ...output], attributes);
+  return plainForm(g, { block, channels: w.shape[0] }, name);
+}
+
+/** A kernel with zeros for the channels that fill the last blocks. */
+function filledKernel(g: GraphBuilder, w: Value, inputs = true): Value {
+  const [m, c] = w.shape;
+  return g.pad(w, [0, 0, 0, 0, wholeBlocks(m) - m, inputs ? wholeBlocks(c) - c : 0, 0, 0]);
 }
 
 /** Emits dX, given dY and W: a convolution of stride 1 that gives the phases of dX, and their reassembly. */
 export function blockedInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window): Value {
   const phases = phasesOf(window);
   if (!phases) throw new Error('this convolution has no phases');
-  const c = w.shape[1];
+  const kernelBlocks = filledKernel(g, w);
+  const c = kernelBlocks.shape[1];
   const { before, after } = gradientPads(phases);
   const count = sizeOf(phases.counts);
   const { kernel, input } = phases.window;
   const [from, pads] = paddedColumns(g, blockedForm(g, dy).block, kernel[1], [...before, ...after]);
   const attributes = { kernel_shape: kernel, strides: [1, 1], dilations: [1, 1], pads, group: 1 };
   const shape = [dy.shape[0], count * c, ...input];
-  const dx = emitBlocked(g, 'Conv', [from, gradientKernel(g, w, phases)], shape, attributes);
-  return plainForm(g, fromPhases(g, dx, phases, c), undefined);
+  const dx = emitBlocked(g, 'Conv', [from, gradientKernel(g, kernelBlocks, phases)], shape, attributes);
+  return plainForm(g, { block: fromPhases(g, dx, phases, c), channels: w.shape[1] });
 }
 
 /**
@@ -108,7 +128,7 @@ function paddedColumns(
     group: BLOCK,
   };
   const wide = emitBlocked(g, 'Conv', [lines, one], shape, attributes);
-  return [g.reshape(wide.block, [n, c, height, shape[3]]), [top, 0, bottom, 0]];
+  return [g.reshape(wide, [n, c, height, shape[3]]), [top, 0, bottom, 0]];
 }
 
 /** dX[h] = Σ_d dY[h − d]·W: offsets are met from the last to the first. */
@@ -146,17 +166,17 @@ export function gatherLast(g: GraphBuilder, x: Value, indices: readonly number[]
 }
 
 /** Elements s·h + r of both axes as channels of their own: [N, phases · C, H/s, W/s]. */
-export function toPhases(g: GraphBuilder, { block }: Blocked, { counts, window: { input } }: Phases): Blocked {
+export function toPhases(g: GraphBuilder, block: Value, { counts, window: { input } }: Phases): Value {
   const [n, c] = block.shape;
-  if (counts.every((s) => s === 1)) return { block };
+  if (counts.every((s) => s === 1)) return block;
   const split = g.reshape(block, [n, c / BLOCK, input[0], counts[0], input[1], counts[1], BLOCK]);
-  return { block: g.reshape(g.transpose(split, [0, 3, 5, 1, 2, 4, 6]), [n, sizeOf(counts) * c, ...input]) };
+  return g.reshape(g.transpose(split, [0, 3, 5, 1, 2, 4, 6]), [n, sizeOf(counts) * c, ...input]);
 }
 
-function fromPhases(g: GraphBuilder, { block }: Blocked, { counts, window: { input } }: Phases, c: number): Blocked {
-  if (counts.every((s) => s === 1)) return { block };
+function fromPhases(g: GraphBuilder, block: Value, { counts, window: { input } }: Phases, c: number): Value {
+  if (counts.every((s) => s === 1)) return block;
   const n = block.shape[0];
   const split = g.reshape(block, [n, counts[0], counts[1], c / BLOCK, input[0], input[1], BLOCK]);
   const joined = g.transpose(split, [0, 3, 4, 1, 5, 2, 6]);
-  return { block: g.reshape(joined, [n, c, input[0] * counts[0], input[1] * counts[1]]) };
+  return g.reshape(joined, [n, c, input[0] * counts[0], input[1] * counts[1]]);
 }

@@ -1,4 +1,4 @@
-import { BLOCK, type Blocked, blockedForm, emitBlocked, fitsBlocks, isBlocked, plainForm } from '../onnx/blocked.js';
+import { BLOCK, blockedForm, emitBlocked, fitsBlocks, isBlocked, plainForm } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { float32, sizeOf } from '../tensor/tensor.js';
 import type { Window } from './window.js';
@@ -21,32 +21,36 @@ export function poolFitsBlocks(
   );
 }
 
-export function blockedMaxPool(g: GraphBuilder, x: Value, shape: readonly number[], name: string): Value {
-  return plainForm(g, pooled(g, blockedForm(g, x), [2, 2], shape), name);
+export function blockedMaxPool(g: GraphBuilder, x: Value, name: string): Value {
+  const { block, channels } = blockedForm(g, x);
+  return plainForm(g, { block: pooled(g, block, [2, 2]), channels }, name);
 }
 
 export function blockedMaxPoolGradient(g: GraphBuilder, x: Value, dy: Value): Value {
-  const whole = blockedForm(g, x);
+  const { block: whole, channels } = blockedForm(g, x);
   const { block } = blockedForm(g, dy);
-  const [n, c, height, width] = block.shape;
-  const columns = [n, c, 2 * height, width];
-  const lines = pooled(g, whole, [1, 2], columns);
-  const perRow = shared(g, block, firstWins(g, lines, [2, 1], block.shape), width * BLOCK);
-  const perColumn = shared(g, g.reshape(perRow, columns), firstWins(g, whole, [1, 2], columns), BLOCK);
-  return plainForm(g, { block: g.reshape(perColumn, [n, c, 2 * height, 2 * width]) });
+  const width = block.shape[3];
+  const lines = pooled(g, whole, [1, 2]);
+  const perRow = shared(g, block, firstWins(g, lines, [2, 1]), width * BLOCK);
+  const perColumn = shared(g, g.reshape(perRow, lines.shape), firstWins(g, whole, [1, 2]), BLOCK);
+  return plainForm(g, { block: g.reshape(perColumn, whole.shape), channels });
 }
 
-function pooled(g: GraphBuilder, { block }: Blocked, kernel: readonly number[], shape: readonly number[]): Blocked {
+function pooled(g: GraphBuilder, block: Value, kernel: readonly number[]): Value {
   const attributes = { kernel_shape: kernel, strides: kernel, dilations: [1, 1], pads: [0, 0, 0, 0] };
-  return emitBlocked(g, 'MaxPool', [block], shape, attributes);
+  return emitBlocked(g, 'MaxPool', [block], shrunk(block, kernel), attributes);
+}
+
+function shrunk({ shape: [n, c, height, width] }: Value, [rows, columns]: readonly number[]): number[] {
+  return [n, c, height / rows, width / columns];
 }
 
 /** 1 where the first of two neighbours is not less than the second, else 0. */
-function firstWins(g: GraphBuilder, { block }: Blocked, kernel: readonly number[], shape: readonly number[]): Value {
+function firstWins(g: GraphBuilder, block: Value, kernel: readonly number[]): Value {
   const channels = block.shape[1];
   const difference = new Float32Array(2 * channels).map((_, i) => (Math.floor(i / BLOCK) % 2 ? -1 : 1));
   const weight = g.constant(float32([channels, 1, ...kernel], difference), 'difference');
-  return emitBlocked(g, 'Conv', [block, weight], shape, {
+  return emitBlocked(g, 'Conv', [block, weight], shrunk(block, kernel), {
     kernel_shape: kernel,
     strides: kernel,
     dilations: [1, 1],
@@ -54,7 +58,7 @@ function firstWins(g: GraphBuilder, { block }: Blocked, kernel: readonly number[
     group: channels,
     activation: 'HardSigmoid',
     activation_params: { floats: [1e30, 1] },
-  }).block;
+  });
 }
 
 /** Gives dy to the first or the second of two neighbours, runs of `run` elements alternating. */

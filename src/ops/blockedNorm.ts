@@ -65,12 +65,17 @@ function perChannel({ block: { shape } }: Blocked): number {
 /** Σ over everything but the channels; images first, because sums over an outer axis are slow. */
 export function channelSum(g: GraphBuilder, x: Blocked): Value {
   const [n, c] = x.block.shape;
-  return g.reduceSum(g.reshape(g.reduceSum(rows(g, x), [1]), [n, c]), [0]);
+  return cut(g, g.reduceSum(g.reshape(g.reduceSum(rows(g, x), [1]), [n, c]), [0]), x);
 }
 
 function channelMean(g: GraphBuilder, x: Blocked): Value {
   const [n, c] = x.block.shape;
-  return g.reduceMean(g.reshape(g.reduceMean(rows(g, x), [1]), [n, c]), [0]);
+  return cut(g, g.reduceMean(g.reshape(g.reduceMean(rows(g, x), [1]), [n, c]), [0]), x);
+}
+
+/** Without the channels that fill the last block. */
+function cut(g: GraphBuilder, vector: Value, { channels }: Blocked): Value {
+  return g.slice(vector, [0], [0], [channels]);
 }
 
 function rows(g: GraphBuilder, { block }: Blocked): Value {
@@ -79,7 +84,8 @@ function rows(g: GraphBuilder, { block }: Blocked): Value {
 }
 
 /** Σ x·y over everything but the channels. */
-function channelDot(g: GraphBuilder, { block: x }: Blocked, { block: y }: Blocked): Value {
+function channelDot(g: GraphBuilder, first: Blocked, { block: y }: Blocked): Value {
+  const { block: x } = first;
   const [n, c, height, width] = x.shape;
   const sums = emitBlocked(
     g,
@@ -88,5 +94,5 @@ function channelDot(g: GraphBuilder, { block: x }: Blocked, { block: y }: Blocke
     [1, n * c, 1, 1],
     { kernel_shape: [height, width], pads: [0, 0, 0, 0], strides: [1, 1], dilations: [1, 1], group: n * c },
   );
-  return g.reduceSum(g.reshape(sums.block, [n, c]), [0]);
+  return cut(g, g.reduceSum(g.reshape(sums, [n, c]), [0]), first);
 }

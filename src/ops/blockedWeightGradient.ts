@@ -1,7 +1,7 @@
-import { BLOCK, type Blocked, blockedForm, emitBlocked } from '../onnx/blocked.js';
+import { BLOCK, blockedForm, emitBlocked } from '../onnx/blocked.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { float32, sizeOf } from '../tensor/tensor.js';
-import { type BlockedProblem, convFitsBlocks, gatherLast, toPhases } from './blockedConv.js';
+import { type BlockedProblem, gatherLast, gradientPhases, toPhases } from './blockedConv.js';
 import { type Phases, phasesOf } from './phases.js';
 import type { Window } from './window.js';
 
@@ -27,8 +27,7 @@ function layoutOf(batch: number, width: number): { columns: number; images: numb
 
 /** @returns true where the weight gradient can be computed in blocks. */
 export function weightGradientFitsBlocks(problem: BlockedProblem & { readonly batch: number }): boolean {
-  if (!convFitsBlocks(problem) || problem.inChannels % BLOCK !== 0) return false;
-  const phases = phasesOf(problem.window);
+  const phases = gradientPhases(problem);
   return phases !== undefined && layoutOf(problem.batch, phases.window.input[1]) !== undefined;
 }
 
@@ -42,12 +41,20 @@ export function blockedWeightGradient(
 ): Value {
   const phases = phasesOf(window);
   if (!phases) throw new Error('this convolution has no phases');
-  const whole = oneConvolution(g, blockedForm(g, dy), toPhases(g, blockedForm(g, x), phases), phases.window);
-  if (phases.counts.every((s) => s === 1)) return whole;
+  const whole = oneConvolution(
+    g,
+    blockedForm(g, dy).block,
+    toPhases(g, blockedForm(g, x).block, phases),
+    phases.window,
+  );
   const [m, c] = weight;
+  const cut = (dw: Value): Value => g.slice(dw, [0, 1], [0, 0], [m, c]);
+  if (phases.counts.every((s) => s === 1)) return cut(whole);
   const [count, offsets] = [sizeOf(phases.counts), sizeOf(phases.window.kernel)];
-  const apart = g.transpose(g.reshape(whole, [m, count, c, offsets]), [0, 2, 1, 3]);
-  return g.reshape(gatherLast(g, g.reshape(apart, [m, c, count * offsets]), positionsOf(phases, weight)), weight);
+  const blocks = [whole.shape[0], whole.shape[1] / count];
+  const apart = g.transpose(g.reshape(whole, [blocks[0], count, blocks[1], offsets]), [0, 2, 1, 3]);
+  const picked = gatherLast(g, cut(g.reshape(apart, [...blocks, count * offsets])), positionsOf(phases, weight));
+  return g.reshape(picked, weight);
 }
 
 /** @returns for every kernel position where it stands among phases and offsets. */
@@ -67,17 +74,17 @@ function positionsOf({ taps, window, counts }: Phases, weight: readonly number[]
   return positions;
 }
 
-function oneConvolution(g: GraphBuilder, dy: Blocked, x: Blocked, window: Window): Value {
+function oneConvolution(g: GraphBuilder, dy: Value, x: Value, window: Window): Value {
   const { kernel, before, after, input, output } = window;
-  const [n, c] = x.block.shape;
-  const m = dy.block.shape[1];
+  const [n, c] = x.shape;
+  const m = dy.shape[1];
   const [height, width] = output;
   const { columns, images, groups } = layoutOf(n, input[1])!;
   const blocks = Math.max(1, columns / BLOCK);
   const pixels = pixelsAsChannels(g, x, columns, images);
 
   const outer = m / BLOCK;
-  const rows = g.reshape(dy.block, [groups, n / images / groups, images, outer, height, width * BLOCK]);
+  const rows = g.reshape(dy, [groups, n / images / groups, images, outer, height, width * BLOCK]);
   const grouped =
     images > 1
       ? g.transpose(rows, [0, 3, 1, 4, 2, 5])
@@ -104,7 +111,7 @@ function oneConvolution(g: GraphBuilder, dy: Blocked, x: Blocked, window: Window
       strides: [1, 1],
       group: groups,
     });
-    return g.reduceSum(g.reshape(out.block, [groups, sizeOf(shape) / groups]), [0]);
+    return g.reduceSum(g.reshape(out, [groups, sizeOf(shape) / groups]), [0]);
   };
   // Four blocks of output channels keep the kernel busy: only where there are fewer do the copies go together.
   const sums = m % (4 * BLOCK) === 0 ? shifted.map((copy) => convolved([copy])) : [convolved(shifted)];
@@ -113,7 +120,7 @@ function oneConvolution(g: GraphBuilder, dy: Blocked, x: Blocked, window: Window
 }
 
 /** [N, C, H, W] in blocks of channels → [1, 16·N, H, W/16 · C] in blocks of columns. */
-function pixelsAsChannels(g: GraphBuilder, { block }: Blocked, columns: number, images: number): Value {
+function pixelsAsChannels(g: GraphBuilder, block: Value, columns: number, images: number): Value {
   const [n, c, height, width] = block.shape;
   const outer = c / BLOCK;
   const wide = shiftColumns(g, g.reshape(block, [n * outer, BLOCK, height, width]), 1, 0, 0, columns);
@@ -132,7 +139,7 @@ function pixelsAsChannels(g: GraphBuilder, { block }: Blocked, columns: number, 
 /** Transposes every 16 × 16 run of elements: to ReorderOutput they are blocks of 16 pixels. */
 function transposeTiles(g: GraphBuilder, x: Value): Value {
   const shape = [sizeOf(x.shape) / (BLOCK * BLOCK), BLOCK, 4, 4];
-  return emitBlocked(g, 'ReorderOutput', [g.reshape(x, shape)], shape, { channels: BLOCK }).block;
+  return emitBlocked(g, 'ReorderOutput', [g.reshape(x, shape)], shape, { channels: BLOCK });
 }
 
 /**
@@ -158,5 +165,5 @@ function shiftColumns(
     [lines, g.constant(float32([BLOCK, 1, 1, kernel], one), 'one')],
     [n, BLOCK, height, columns],
     { kernel_shape: [1, kernel], pads: [0, left, 0, right], strides: [1, 1], dilations: [1, 1], group: BLOCK },
-  ).block;
+  );
 }

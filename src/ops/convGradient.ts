@@ -46,7 +46,7 @@ const THIN = 4;
 
 /** Reordering costs about what a 1×1 convolution gains: that one is left alone unless its input lies in blocks already. */
 export function chooseConvolution(problem: ConvProblem, engine: Engine, inBlocks: boolean): Convolution {
-  if (!engine.features.has('nchwc16') || !convFitsBlocks(problem)) return 'direct';
+  if (!engine.features.has('nchwc16') || !convFitsBlocks(problem, inBlocks)) return 'direct';
   return inBlocks || sizeOf(problem.window.kernel) > 1 ? 'blocked' : 'direct';
 }
 

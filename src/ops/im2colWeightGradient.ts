@@ -42,7 +42,7 @@ function channelsLast(g: GraphBuilder, dy: Value, n: number, windows: number, m:
   if (m === BLOCK) return g.reshape(block, [n, windows, m]);
   const [, , height, width] = dy.shape;
   const last = emitBlocked(g, 'ReorderOutput', [block], [n, height, width, m], { channels: m, channels_last: 1 });
-  return g.reshape(last.block, [n, windows, m]);
+  return g.reshape(last, [n, windows, m]);
 }
 
 /** a · bᵀ over the last two axes. */

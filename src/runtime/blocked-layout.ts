@@ -30,7 +30,8 @@ async function blocksOf16(): Promise<boolean> {
   const input = blockedForm(g, { name: 'x', dtype: 'float32', shape: x.dims });
   const kernel = g.transpose(g.reshape(g.constant(w), [2, 16, 2, 16]), [0, 2, 3, 1]);
   const attributes = { kernel_shape: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0], group: 1 };
-  const y = plainForm(g, emitBlocked(g, 'Conv', [input.block, g.reshape(kernel, [c, c, 1, 1])], x.dims, attributes));
+  const block = emitBlocked(g, 'Conv', [input.block, g.reshape(kernel, [c, c, 1, 1])], x.dims, attributes);
+  const y = plainForm(g, { block, channels: c });
   const graph = makeGraph({
     node: g.nodes,
     initializer: g.initializers,

@@ -49,6 +49,8 @@ const cases: Case[] = [
   { c: 1, m: 32, size: [12, 12], kernel: [5, 5], pads: [2, 2, 2, 2] },
   { c: 3, m: 32, size: [11, 11], kernel: [7, 7], pads: [3, 3, 3, 3], strides: [2, 2] },
   { c: 7, m: 11, size: [6, 6], kernel: [3, 3], pads: [1, 1, 1, 1] },
+  { c: 23, m: 28, size: [8, 8], kernel: [3, 3], pads: [1, 1, 1, 1], strides: [2, 2] },
+  { c: 14, m: 30, size: [9, 9], kernel: [5, 5], pads: [2, 2, 2, 2] },
   { c: 23, m: 16, size: [6, 6], kernel: [3, 3], pads: [1, 1, 1, 1] },
   { c: 16, m: 23, size: [6, 6], kernel: [3, 3], pads: [1, 1, 1, 1] },
   { c: 11, m: 32, size: [7, 7], kernel: [3, 3], pads: [1, 1, 1, 1], strides: [2, 2] },
@@ -67,11 +69,13 @@ describe('gradients on the cpu engine are those of standard operators', () => {
     });
   }
 
-  it('of a residual network with live batch norm, pools and activations', async () => {
-    const net = residualNet();
-    const expected = await run(net, standardEngine);
-    for (const engine of engines) agree(await run(net, engine), expected, 2e-5);
-  });
+  for (const c of [16, 11, 23, 40]) {
+    it(`of a residual network with ${c} channels, live batch norm, pools and activations`, async () => {
+      const net = residualNet(c);
+      const expected = await run(net, standardEngine);
+      for (const engine of engines) agree(await run(net, engine), expected, 5e-5);
+    });
+  }
 
   it('of a max pool with ties: the first in row-major order has it all', async () => {
     const net = poolNet();
@@ -80,7 +84,7 @@ describe('gradients on the cpu engine are those of standard operators', () => {
   });
 
   it('of batch norm far from its running mean', async () => {
-    const net = residualNet(30);
+    const net = residualNet(16, 30);
     const expected = await run(net, standardEngine);
     for (const engine of engines) agree(await run(net, engine), expected, 1e-3);
   });
@@ -150,8 +154,8 @@ function poolNet(): Net {
   return netOf(nodes, given, { y: [2, 16, 6, 8], z: [2, 16, 3, 4] }, ['z'], ['x', 'w']);
 }
 
-function residualNet(offset = 0): Net {
-  const [n, c] = [4, 16];
+function residualNet(c: number, offset = 0): Net {
+  const n = 4;
   const given = new Map([
     ['x', drawn([n, 3, 8, 8], 1)],
     ['w0', drawn([c, 3, 3, 3], 2, 0.3)],
