@@ -1,4 +1,11 @@
-import { type AttributeProto, attributeType, type GraphProto, type Int64, type NodeProto, type TensorProto } from './proto.js';
+import {
+  type AttributeProto,
+  attributeType,
+  type GraphProto,
+  type Int64,
+  type NodeProto,
+  type TensorProto,
+} from './proto.js';
 
 /** What a node's attributes may be built from: integers become `int`, other numbers need `{ float }`. */
 export type AttributeValue =
