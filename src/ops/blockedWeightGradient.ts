@@ -113,8 +113,8 @@ function oneConvolution(g: GraphBuilder, dy: Value, x: Value, window: Window): V
     });
     return g.reduceSum(g.reshape(out, [groups, sizeOf(shape) / groups]), [0]);
   };
-  // Four blocks of output channels keep the kernel busy: only where there are fewer do the copies go together.
-  const sums = m % (4 * BLOCK) === 0 ? shifted.map((copy) => convolved([copy])) : [convolved(shifted)];
+  // A single block of output channels is too little for a convolution of its own: then all copies go into one.
+  const sums = outer > 1 ? shifted.map((copy) => convolved([copy])) : [convolved(shifted)];
   const parts = g.reshape(g.concat(sums, 0), [kernel[1], outer, kernel[0], c, BLOCK]);
   return g.reshape(g.transpose(parts, [1, 4, 3, 2, 0]), [m, c, ...kernel]);
 }
