@@ -25,6 +25,9 @@ export interface Sparsified {
 
 /** Share of the phase over which a given λ grows to its full value. */
 const RAMP = 0.1;
+/** Shares of the phase, after the warm-up, in which a network settles, and in which its quality is measured. */
+const SETTLING = 0.03;
+const CALIBRATION = 0.04;
 /** λ that the search begins with: too faint to do anything. */
 const FAINT = 1e-7;
 /** A further round begins with λ reduced by this factor, and may lose this factor more. */
@@ -128,10 +131,12 @@ function lambdaSchedule(job: Job, earlier: readonly Round[]): LambdaSchedule | S
   const samples = job.sourceOptions.indices.length;
   const steps = Math.floor(samples / (recipe.batch * recipe.microBatches)) * recipe.sparsify.epochs;
   if (options.lambda !== undefined) return rampedLambda(options.lambda, steps * RAMP);
+  const windows = recipe.sparsify.epochs * WINDOWS_PER_EPOCH;
   const before = earlier.at(-1)?.sparse.steering;
   return steeredLambda({
     start: before ? before.lambda / STEP_BACK : FAINT,
-    calibration: Math.max(2, Math.round((recipe.sparsify.epochs * WINDOWS_PER_EPOCH) / 40)),
+    settling: Math.ceil(windows * (recipe.sparsify.warmup + SETTLING)),
+    calibration: Math.max(2, Math.round(windows * CALIBRATION)),
     steps,
     reference: before?.reference,
     boldness: BOLDER ** earlier.length,

@@ -44,7 +44,7 @@ export async function readRange(file: string, start: number, length: number): Pr
   const handle = await open(file, 'r');
   try {
     const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       const { bytesRead } = await handle.read(bytes, at, Math.min(length - at, 2 ** 30), start + at);
       if (bytesRead === 0) return bytes.subarray(0, at);
       at += bytesRead;

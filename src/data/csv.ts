@@ -141,12 +141,10 @@ async function readTable(file: string, options: OpenOptions, choices: string[]):
       else if (sample.push(cells) === LOOK) flush();
     }
   } catch (error) {
-    if (
-      !(
-        error instanceof CsvError ||
-        (error instanceof Error && /^(unexpected end of file|incorrect|invalid)/.test(error.message))
-      )
-    )
+    if (!(
+      error instanceof CsvError ||
+      (error instanceof Error && /^(unexpected end of file|incorrect|invalid)/.test(error.message))
+    ))
       throw error;
     throw new CgesError('DATA_INVALID', `the CSV file cannot be read: ${error.message}`, {
       file,

@@ -37,7 +37,7 @@ export function fileSource(array: FileArray, length: number, elements: number): 
       const bytes = new Uint8Array(indices.length * rowBytes);
       const file = await open(array.path, 'r');
       try {
-        for (let k = 0; k < indices.length; ) {
+        for (let k = 0; k < indices.length;) {
           let run = 1;
           while (k + run < indices.length && indices[k + run] === indices[k] + run) run++;
           const { bytesRead } = await file.read(

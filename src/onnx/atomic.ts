@@ -51,7 +51,7 @@ export async function checkWritable(path: string): Promise<void> {
 
 /** Writes all bytes: one call of the operating system may take fewer. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const { bytesWritten } = await file.write(bytes, at, Math.min(bytes.length - at, 2 ** 30));
     at += bytesWritten;
   }

@@ -73,7 +73,7 @@ export function* chunksOf(range: FileRange, chunkBytes: number): Generator<Uint8
       throw wrong(tensor, what, { file: path });
     }
     const buffer = new Uint8Array(Math.min(chunkBytes, length));
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       const got = readSync(file, buffer, 0, Math.min(buffer.length, length - at), offset + at);
       if (got === 0) throw wrong(tensor, `its external data ended after ${at} of ${length} bytes`, { file: path });
       yield buffer.subarray(0, got);

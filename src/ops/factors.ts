@@ -10,7 +10,7 @@ export interface Factors {
 export function matchFactors(from: readonly number[], to: readonly number[]): Factors[] {
   const groups: Factors[] = [];
   const [a, b] = [axesAboveOne(from), axesAboveOne(to)];
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
     const group = { from: [a[i]], to: [b[j]] };
     let [p, q] = [from[a[i++]], to[b[j++]]];
     while (p !== q) {

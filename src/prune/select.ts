@@ -129,7 +129,7 @@ function chooseKeepers(channels: Channels, flow: Flow, removed: Uint8Array, padd
 
 /** Gives units back until every block has the same count and no axis is empty. */
 function settle(channels: Channels, flow: Flow, removed: Uint8Array): void {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = fillEmpty(channels, flow, removed);
     for (const { base, size, blocks } of channels.quotas) {
       const block = size / blocks;

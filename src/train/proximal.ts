@@ -113,7 +113,10 @@ export function emitProximal(
       g.within(`prox/${layer.parameter}`, () => {
         const w = parameters.get(layer.parameter)!;
         const norm = g.reduceL2(w, [layer.outAxis], true);
-        parameters.set(layer.parameter, g.mul(w, g.sub(g.scalar(1), shrinkage(g, norm, threshold(layer.parameter, [layer.outAxis], factor)))));
+        parameters.set(
+          layer.parameter,
+          g.mul(w, g.sub(g.scalar(1), shrinkage(g, norm, threshold(layer.parameter, [layer.outAxis], factor)))),
+        );
       });
     }
   }

@@ -68,7 +68,9 @@ export function rampedLambda(full: number, rampSteps: number): LambdaSchedule {
 export interface SteeringOptions {
   /** λ of the first windows. */
   readonly start: number;
-  /** Windows at the start whose mean quality is the reference; none where the reference is given. */
+  /** Windows at the start in which the network gets used to its samples and to the full learning rate. */
+  readonly settling: number;
+  /** Windows after those whose mean quality is the reference. Neither is needed where the reference is given. */
   readonly calibration: number;
   /** Steps of the whole phase: the scale of λ is such that units can die within it. */
   readonly steps: number;
@@ -107,7 +109,7 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
   let smooth = reference;
   let settled = 0;
   let shrinkage = 0;
-  const calibration = options.reference === undefined ? options.calibration : 0;
+  const { settling, calibration } = options.reference === undefined ? options : { settling: 0, calibration: 0 };
   const boldness = options.boldness ?? 1;
   return {
     get reference() {
@@ -119,16 +121,15 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
     observe(window) {
       const error = window.accuracy === undefined ? window.loss : 1 - window.accuracy;
       seen++;
-      if (seen <= calibration) {
-        reference += (error - reference) / seen;
+      if (seen <= settling) return;
+      if (seen <= settling + calibration) {
+        reference += (error - reference) / (seen - settling);
         smooth = reference;
         if (window.shrinkage) shrinkage += window.shrinkage / calibration;
-        if (seen === calibration && shrinkage > 0) lambda *= FIRST_LOSS / (shrinkage * options.steps);
+        if (seen === settling + calibration && shrinkage > 0) lambda *= FIRST_LOSS / (shrinkage * options.steps);
         return;
       }
       smooth = 0.6 * smooth + 0.4 * error;
-      // A network may still be getting used to augmented samples: what it becomes while λ does nothing is the reference.
-      if (!settled && options.reference === undefined) reference = Math.min(reference, smooth);
       const classifies = window.accuracy !== undefined;
       const allowed =
         boldness * (classifies ? ALLOWED_ERROR.own + ALLOWED_ERROR.share * reference : ALLOWED_LOSS * reference);

@@ -96,16 +96,14 @@ export async function measureModels(subjects: readonly Subject[], options: Measu
   } finally {
     await first.session.close();
   }
-  const facts = subjects.map(
-    ({ file, analysis }, i): ModelFacts => ({
-      params: paramsOf(file.model),
-      macs: macsOf(analysis),
-      bytes: bytesOf(file),
-      latencyMs: latencyMs[i],
-      metric: judging ? metricOf(evaluations[i], judging) : null,
-      drift: drifts[i],
-    }),
-  );
+  const facts = subjects.map(({ file, analysis }, i): ModelFacts => ({
+    params: paramsOf(file.model),
+    macs: macsOf(analysis),
+    bytes: bytesOf(file),
+    latencyMs: latencyMs[i],
+    metric: judging ? metricOf(evaluations[i], judging) : null,
+    drift: drifts[i],
+  }));
   return { facts, speedup, ...(judging && { evaluations }) };
 }
 
