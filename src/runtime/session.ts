@@ -10,6 +10,11 @@ export interface SessionOptions {
   readonly threads?: ThreadOptions;
   /** How far onnxruntime may rewrite the graph (default `all`); `disabled` keeps every value observable. */
   readonly optimisation?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+  /**
+   * Whether threads wait for the next operator in a loop (onnxruntime's default) or asleep. In a loop they take the
+   * processors from everything else, the preparation of data included.
+   */
+  readonly spinning?: boolean;
   /** Named in errors. */
   readonly file?: string;
 }
@@ -95,6 +100,7 @@ function sessionOptions(provider: ConcreteProvider, options: SessionOptions): In
     ...(intraOp && { intraOpNumThreads: intraOp }),
     ...(interOp && { interOpNumThreads: interOp }),
     ...(interOp && interOp > 1 && { executionMode: 'parallel' as const }),
+    ...(options.spinning === false && { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
   };
 }
 

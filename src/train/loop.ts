@@ -82,7 +82,8 @@ export async function openLoop(
   initial: ReadonlyMap<string, Tensor>,
   options: LoopOptions,
 ): Promise<TrainingRun> {
-  const session = await openSession(step.bytes, { provider: options.provider, threads: { intraOp: options.threads } });
+  const { provider, threads } = options;
+  const session = await openSession(step.bytes, { provider, threads: { intraOp: threads }, spinning: false });
   let current = new Map(step.state.map((s) => [s.name, initial.get(s.name)!]));
   return {
     engine: 'onnxruntime',
