@@ -11,7 +11,7 @@ export interface Round {
 }
 
 /** Rounds that are tried when the number of epochs is left open. */
-const MOST_ROUNDS = 5;
+const MOST_ROUNDS = 8;
 /** Accuracy that further rounds may cost (0 … 1), besides half the standard error of what it is measured on. */
 const TOLERATED = 0.002;
 /** Growth of other losses that further rounds may cost. */

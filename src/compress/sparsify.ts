@@ -32,7 +32,7 @@ const CALIBRATION = 0.04;
 const FAINT = 1e-7;
 /** A further round begins with λ reduced by this factor, and may lose this factor more. */
 const STEP_BACK = 4;
-const BOLDER = 1.5;
+const BOLDER = 2;
 
 /** Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper. */
 export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round[]): Promise<Sparsified> {
