@@ -22,8 +22,8 @@ export interface JobPosition {
   readonly cuts: readonly CutFacts[];
   /** What λ was steered by at the end of the last sparse phase. */
   readonly steering?: { readonly reference: number; readonly lambda: number };
-  /** Scores of the last round that is done, and of the best epoch of this recovery. */
-  readonly scores: { readonly done?: number; readonly best?: number };
+  /** Scores of the first and the last round that are done, and of the best epoch of this recovery. */
+  readonly scores: { readonly first?: number; readonly done?: number; readonly best?: number };
 }
 
 /** Models that a job goes back to: what is trained now, the result of the round before, the best epoch so far. */

@@ -20,15 +20,16 @@ const TOLERATED_LOSS = 0.02;
 const WORTH_A_ROUND = 0.03;
 
 /**
- * Repeats the method on its own result for as long as the validation samples show no loss against the input model. The
- * first round counts in any case: a model that has seen the validation samples when it was trained looks better on them
- * than anything that has not. With a given number of epochs there is one round.
+ * Repeats the method on its own result for as long as the validation samples show no loss. The first round, a careful
+ * one, counts in any case, and where it scores less than the input model it is what further rounds are held against: a
+ * model that has seen the validation samples when it was trained looks better on them than anything that has not. With a
+ * given number of epochs there is one round.
  */
 export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; outcome: RunFacts['outcome'] }> {
   const { options } = job;
   const most = options.epochs === undefined && options.recoverEpochs === undefined ? MOST_ROUNDS : 1;
-  const floor = await lowestScore(job);
   const rounds = roundsDone(job);
+  const base = await score(job, job.file);
   let file: OnnxFile = rounds.at(-1)?.recovered.file ?? job.file;
   let took = 0;
   for (let n = rounds.length + 1; n <= most; n++) {
@@ -36,13 +37,14 @@ export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; out
     const round = await runRound(job, file, rounds);
     took = Math.max(took, performance.now() - started);
     const ending = endingOf(round);
-    const accepted = n === 1 || round.recovered.score >= floor;
+    const reference = Math.min(base, (rounds[0] ?? round).recovered.score);
+    const accepted = n === 1 || round.recovered.score >= lowestScore(job, reference);
     if (accepted) rounds.push(round);
     if (!accepted)
       job.tell({ type: 'warning', message: `round ${n} lost too much on the validation samples and was taken back` });
     if (ending !== 'completed') return { rounds, outcome: ending };
     const { unitsBefore, unitsAfter } = extentOf(round);
-    if (!accepted || round.recovered.score < floor || unitsAfter > unitsBefore * (1 - WORTH_A_ROUND)) break;
+    if (!accepted || unitsAfter > unitsBefore * (1 - WORTH_A_ROUND)) break;
     const end = job.deadlines.recover;
     if (end !== undefined && performance.now() + took > end) break;
     file = round.recovered.file;
@@ -77,18 +79,17 @@ function roundsDone({ keeper }: Job): Round[] {
   const left = keeper?.from;
   if (!left) return [];
   const { done, scores } = left.position;
-  return done.map((cuts) => ({
+  return done.map((cuts, n) => ({
     sparse: { file: left.models.sparse!, outcome: 'completed', cuts, steering: left.position.steering },
-    recovered: { file: left.models.done!, score: scores.done ?? 0, outcome: 'completed' },
+    recovered: { file: left.models.done!, score: (n === 0 ? scores.first : scores.done) ?? 0, outcome: 'completed' },
   }));
 }
 
 /** @returns the score below which a further round is taken back. */
-async function lowestScore(job: Job): Promise<number> {
-  const base = await score(job, job.file);
-  if (base < 0) return base * (1 + TOLERATED_LOSS);
-  const error = Math.sqrt((base * (1 - base)) / job.samples.val.indices.length);
-  return base - TOLERATED - error / 2;
+function lowestScore(job: Job, reference: number): number {
+  if (reference < 0) return reference * (1 + TOLERATED_LOSS);
+  const error = Math.sqrt((reference * (1 - reference)) / job.samples.val.indices.length);
+  return reference - TOLERATED - error / 2;
 }
 
 function extentOf({ sparse }: Round): { unitsBefore: number; unitsAfter: number } {

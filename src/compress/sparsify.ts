@@ -103,7 +103,7 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
 export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 'scores' | 'steering'> {
   return {
     done: earlier.map((r) => r.sparse.cuts),
-    scores: { done: earlier.at(-1)?.recovered.score },
+    scores: { first: earlier[0]?.recovered.score, done: earlier.at(-1)?.recovered.score },
     steering: earlier.at(-1)?.sparse.steering,
   };
 }
