@@ -122,7 +122,6 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       batch: recipe.batch,
       microBatches: recipe.microBatches,
       batchNorm,
-      clipNorm: recipe.clipNorm,
       freeze,
       train,
       keep,

@@ -18,7 +18,6 @@ export interface Recipe {
   readonly optimizer: OptimizerOptions;
   readonly sparsify: Phase;
   readonly recover: Phase;
-  readonly clipNorm?: number;
   /** For every option that was left open, why it was chosen so. */
   readonly why: readonly { readonly what: string; readonly value: string; readonly why: string }[];
 }
@@ -79,7 +78,6 @@ export function chooseRecipe(
     optimizer,
     sparsify: { epochs: sparsify, peakRate: rate, warmup: 0.05, floor: 0.3 },
     recover: { epochs: recover, peakRate: rate, warmup: 0.05, floor: 0.01 },
-    clipNorm: undefined,
     why,
   };
 }
