@@ -1,4 +1,5 @@
 import type { OnnxFile } from '../onnx/read.js';
+import type { MetricEvent } from '../report/events.js';
 import type { RunFacts } from '../report/schema.js';
 import type { Job } from './job.js';
 import { type Recovered, recover, score } from './recover.js';
@@ -30,12 +31,14 @@ export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; out
   const most = options.epochs === undefined && options.recoverEpochs === undefined ? MOST_ROUNDS : 1;
   const rounds = roundsDone(job);
   const base = await score(job, job.file);
+  job.tell(metricOf(job, 'measure', base));
   let file: OnnxFile = rounds.at(-1)?.recovered.file ?? job.file;
   let took = 0;
   for (let n = rounds.length + 1; n <= most; n++) {
     const started = performance.now();
     const round = await runRound(job, file, rounds);
     took = Math.max(took, performance.now() - started);
+    job.tell(metricOf(job, 'recover', round.recovered.score));
     const ending = endingOf(round);
     const reference = Math.min(base, (rounds[0] ?? round).recovered.score);
     const accepted = n === 1 || round.recovered.score >= lowestScore(job, reference);
@@ -83,6 +86,13 @@ function roundsDone({ keeper }: Job): Round[] {
     sparse: { file: left.models.sparse!, outcome: 'completed', cuts, steering: left.position.steering },
     recovered: { file: left.models.done!, score: (n === 0 ? scores.first : scores.done) ?? 0, outcome: 'completed' },
   }));
+}
+
+/** @returns a score as the user reads it. */
+function metricOf(job: Job, phase: 'measure' | 'recover', value: number): MetricEvent {
+  const { loss, indices } = job.samples.val;
+  const facts = { type: 'metric', phase, on: 'val', samples: indices.length } as const;
+  return value < 0 ? { ...facts, name: loss, value: -value } : { ...facts, name: 'accuracy', value };
 }
 
 /** @returns the score below which a further round is taken back. */

@@ -1,3 +1,4 @@
+import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { analyse } from '../shape/analyse.js';
 import { openNetwork } from '../train/network.js';
@@ -5,6 +6,7 @@ import type { Phase } from '../train/recipe.js';
 import { type LambdaSchedule, rampedLambda, type SteeredLambda, steeredLambda } from '../train/schedule.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, type TrainPosition, train } from '../train/trainer.js';
+import { slotState } from '../train/weights.js';
 import type { Job } from './job.js';
 import type { JobPosition, KeptModels } from './keeper.js';
 import { type CutFacts, removeDead } from './remove.js';
@@ -29,7 +31,7 @@ const RAMP = 0.1;
 const SETTLING = 0.03;
 const CALIBRATION = 0.04;
 /** λ that the search begins with: too faint to do anything. */
-const FAINT = 1e-7;
+const FAINT = 1e-12;
 /** A further round begins with λ reduced by this factor, and may lose this factor more. */
 const STEP_BACK = 4;
 const BOLDER = 2;
@@ -37,30 +39,31 @@ const BOLDER = 2;
 /** Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper. */
 export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round[]): Promise<Sparsified> {
   const { recipe, options } = job;
-  let kept = job.keeper?.take(earlier.length + 1, 'sparsify');
+  const kept = job.keeper?.take(earlier.length + 1, 'sparsify');
   const cuts: CutFacts[] = [...(kept?.position.cuts ?? [])];
   let file = kept?.models.current ?? from;
   let analysis = file === job.file ? job.analysis : await analyse(file, job.analysis.options);
   let position: TrainPosition = kept?.position.train ?? { step: 0 };
   const lambda = lambdaSchedule(job, earlier);
+  let state = kept?.state;
   for (;;) {
     const network = await openNetwork(file, analysis, {
       ...job.network,
       optimizer: recipe.optimizer,
-      state: kept?.state,
+      state,
       sparsity: {
         regularizer: options.regularizer ?? 'cges',
         grouping: options.grouping ?? 'channel',
         m: options.m ?? 0.2,
       },
     });
-    kept = undefined;
     const current = file;
     const units = network.groups.families.reduce((sum, f) => sum + f.count, 0);
     const source = batchSource(network.step, job.sourceOptions);
     const total = source.stepsPerEpoch * recipe.sparsify.epochs;
     let alive = units;
     let outcome: TrainOutcome;
+    let slots: ModelProto[];
     try {
       outcome = await train(
         network.run,
@@ -88,14 +91,16 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
         position,
       );
       file = await network.trained();
+      slots = await network.slots();
     } finally {
       await network.close();
     }
-    const removal = await removeDead(job, file);
+    const removal = await removeDead(job, file, slots);
     cuts.push(removal.cut);
     file = removal.file;
     if (outcome !== 'stopped' || position.step >= total) return { file, outcome, cuts, steering: steeringOf(lambda) };
     analysis = await analyse(file, job.analysis.options);
+    state = slotState(removal.slots, recipe.optimizer);
   }
 }
 
@@ -138,6 +143,7 @@ function lambdaSchedule(job: Job, earlier: readonly Round[]): LambdaSchedule | S
     settling: Math.ceil(windows * (recipe.sparsify.warmup + SETTLING)),
     calibration: Math.max(2, Math.round(windows * CALIBRATION)),
     steps,
+    windows,
     reference: before?.reference,
     boldness: BOLDER ** earlier.length,
   });

@@ -30,6 +30,8 @@ export interface StripOptions {
   /** Sets subnormal weights to zero first; they make CPUs slow. Default true. */
   readonly flush?: boolean;
   readonly seed?: number;
+  /** Models of the same graph whose weights hold something else, an optimizer's state say: cut alike, never run. */
+  readonly alongside?: readonly ModelProto[];
 }
 
 /** What became of one family of units. */
@@ -41,6 +43,7 @@ export interface FamilyCut {
 
 export interface StripResult {
   readonly model: ModelProto;
+  readonly alongside: readonly ModelProto[];
   /** All families of the model as it came in. */
   readonly families: readonly FamilyCut[];
   readonly unitsBefore: number;
@@ -64,10 +67,12 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   const { model: clean, flushed } =
     options.flush === false ? { model: original, flushed: 0 } : flushSubnormals(original);
   let model = clean;
+  let alongside = options.alongside ?? [];
   let seen = clean === original ? analysis : await analyse(fileOf(file, model), analysis.options);
   const counts = new Map<string, { before: number; after: number }>();
   for (let round = 0; round < ROUNDS; round++) {
-    const channels = relateChannels({ model, nodes: seen.channelNodes() }, { keep });
+    const nodes = seen.channelNodes();
+    const channels = relateChannels({ model, nodes }, { keep });
     const { families } = unitsOf(channels);
     if (round === 0) for (const f of families) counts.set(f.name, { before: f.count, after: f.count });
     const flow = await analyseFlow(channels, measureBy(model, [feedsOf(seen, seed, options)], channels.slots));
@@ -75,6 +80,8 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
     if (selection.count === 0) break;
     for (const f of families) account(counts, f, selection.removed);
     model = cutUnits(channels, flow, selection);
+    const silent = { ...flow, level: new Float64Array(flow.level.length) };
+    alongside = alongside.map((m) => cutUnits(relateChannels({ model: m, nodes }, { keep }), silent, selection));
     seen = await analyse(fileOf(file, model), analysis.options);
   }
   const drift = await proveEqual(original, model, runsOf(analysis, seed, options), {
@@ -84,7 +91,7 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   });
   const families = [...counts].map(([family, c]) => ({ family, ...c }));
   const sum = (key: 'before' | 'after'): number => families.reduce((n, f) => n + f[key], 0);
-  return { model, families, unitsBefore: sum('before'), unitsAfter: sum('after'), flushed, drift };
+  return { model, alongside, families, unitsBefore: sum('before'), unitsAfter: sum('after'), flushed, drift };
 }
 
 /** @returns the channels of a model as its analysis found them. */

@@ -21,6 +21,10 @@ export interface ProgressEvent {
   readonly steps?: number;
   /** Mean loss since the last event of this type. */
   readonly loss?: number;
+  /** Share of right predictions, 0 … 1, since the last event of this type. */
+  readonly accuracy?: number;
+  /** Strength of the regularizer. */
+  readonly lambda?: number;
   readonly unitsAlive?: number;
   readonly unitsTotal?: number;
   readonly secondsLeft?: number;

@@ -1,4 +1,5 @@
 import { standardEngine } from '../onnx/engine.js';
+import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { specOf } from '../ops/index.js';
 import { isRefusal } from '../ops/spec.js';
@@ -18,7 +19,7 @@ import type { OptimizerOptions } from './optimizer.js';
 import type { LayerWeight, PenalisedFamily } from './proximal.js';
 import { residentEngine } from './resident.js';
 import { buildStep, initialState } from './step.js';
-import { withWeights } from './weights.js';
+import { slotModels, withWeights } from './weights.js';
 
 export interface NetworkOptions {
   readonly loss: LossName;
@@ -31,7 +32,7 @@ export interface NetworkOptions {
   readonly clipNorm?: number;
   /** Sparsity; absent: plain fine-tuning. */
   readonly sparsity?: SparsityOptions;
-  /** The state to go on from, instead of the model's weights and empty optimizer slots. */
+  /** The state to go on from; what it lacks is the model's weights and empty optimizer slots. */
   readonly state?: ReadonlyMap<string, Tensor>;
   readonly freeze?: readonly string[];
   readonly train?: readonly string[];
@@ -57,6 +58,8 @@ export interface Network {
   readonly run: TrainingRun;
   /** @returns the user's model with the weights as they are now. */
   trained(): Promise<OnnxFile>;
+  /** @returns that model with each of the optimizer's slots in place of the weights. */
+  slots(): Promise<ModelProto[]>;
   close(): Promise<void>;
 }
 
@@ -91,7 +94,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const { provider, threads } = options;
   const loops = provider === 'cpu' || provider === 'cuda';
   const engine = loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
-  const run = await engine.load(step, options.state ?? initialState(graph, step));
+  const run = await engine.load(step, initialState(graph, step, options.state));
   return {
     graph,
     groups,
@@ -99,6 +102,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     step,
     run,
     trained: async () => withWeights(file, graph, await run.state()),
+    slots: async () => slotModels(file, graph, await run.state(), options.optimizer),
     close: () => run.close(),
   };
 }

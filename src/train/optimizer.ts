@@ -16,6 +16,11 @@ export function slotsOf(options: OptimizerOptions): readonly string[] {
   return ['moment1', 'moment2'];
 }
 
+/** @returns the name of a parameter's slot in the state of a step. */
+export function slotName(parameter: string, slot: string): string {
+  return `${parameter}/${slot}`;
+}
+
 /** What one update needs besides the parameter and its gradient. */
 export interface UpdateInputs {
   /** Learning rate of this step, scalar. */

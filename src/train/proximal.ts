@@ -73,7 +73,7 @@ export interface ProximalResult {
   readonly parameters: Map<string, Value>;
   /** Per family: 1 for units that live after this step, else 0; float32 [count]. */
   readonly alive: Map<string, Value>;
-  /** Mean over all units of the share of its norm that the group step took; absent without a group term over units. */
+  /** Share of its norm that the group step took of a living unit, as a geometric mean; absent without such a term. */
   readonly shrinkage?: Value;
 }
 
@@ -97,7 +97,7 @@ export function emitProximal(
   };
   const parameters = new Map([...stepped].map(([name, s]) => [name, s.value]));
   const alive = new Map<string, Value>();
-  const shrinkages: Value[] = [];
+  const shrinkages: Shrinkage[] = [];
   const threshold = (name: string, axes: readonly number[], factor: number) =>
     g.mul(g.mul(stepped.get(name)!.stepSize(axes), lambda), factor);
 
@@ -141,16 +141,21 @@ export function emitProximal(
       parameters.set(layer.parameter, next);
     });
   }
-  return { parameters, alive, shrinkage: meanOf(g, shrinkages, options.families) };
+  return { parameters, alive, shrinkage: typical(g, shrinkages) };
 }
 
-function meanOf(g: GraphBuilder, sums: readonly Value[], families: readonly PenalisedFamily[]): Value | undefined {
-  if (sums.length === 0) return undefined;
-  const units = families.reduce((n, f) => n + f.count, 0);
-  return g.mul(
-    sums.reduce((a, b) => g.add(a, b)),
-    1 / units,
-  );
+/** Over the living units of a family: the sum of the logarithms of their shrinkage, and their number. */
+interface Shrinkage {
+  readonly logarithms: Value;
+  readonly count: Value;
+}
+
+/** A geometric mean: a few units that have hardly a gradient, and so an enormous step size, tell nothing of the others. */
+function typical(g: GraphBuilder, families: readonly Shrinkage[]): Value | undefined {
+  if (families.length === 0) return undefined;
+  const sum = (values: readonly Value[]) => values.reduce((a, b) => g.add(a, b));
+  const count = g.max(sum(families.map((f) => f.count)), 1);
+  return g.exp(g.div(sum(families.map((f) => f.logarithms)), count));
 }
 
 /** The group step over one family: every unit's ‖w_g‖₂ runs over all of its parts. */
@@ -162,7 +167,7 @@ function emitFamily(
   stepped: ReadonlyMap<string, Stepped>,
   parameters: Map<string, Value>,
   alive: Map<string, Value>,
-  shrinkages: Value[],
+  shrinkages: Shrinkage[],
 ): void {
   const parts = family.parts.filter((p) => parameters.has(p.parameter));
   if (parts.length === 0) return;
@@ -196,9 +201,13 @@ function emitFamily(
   const limit = g.mul(g.mul(steps!, lambda), g.constant(float32([family.count], factor)));
   const ratio = shrinkage(g, g.sqrt(squares!), limit);
   const scale = g.sub(g.scalar(1), ratio);
-  alive.set(family.name, g.cast(g.greater(g.mul(squares!, scale), 0), 'float32'));
+  const living = g.cast(g.greater(g.mul(squares!, scale), 0), 'float32');
+  alive.set(family.name, living);
   if (group === 0) return;
-  shrinkages.push(g.reduceSum(ratio, [0]));
+  shrinkages.push({
+    logarithms: g.reduceSum(g.mul(g.log(g.max(ratio, 1e-30)), living), [0]),
+    count: g.reduceSum(living, [0]),
+  });
   for (const part of parts) {
     const w = parameters.get(part.parameter)!;
     parameters.set(part.parameter, g.mul(w, toAxis(g, scale, part, w.shape)));

@@ -41,7 +41,7 @@ export interface WindowResult {
   /** Mean loss and, for classifiers, share of right predictions (0 … 1) over the window. */
   readonly loss: number;
   readonly accuracy?: number;
-  /** Mean share of its norm that a unit lost to the group step, in a step. */
+  /** Share of its norm that a typical living unit lost to the group step, in a step. */
   readonly shrinkage?: number;
   /** Steps done so far, this window included. */
   readonly step: number;
@@ -72,8 +72,9 @@ export interface SteeringOptions {
   readonly settling: number;
   /** Windows after those whose mean quality is the reference. Neither is needed where the reference is given. */
   readonly calibration: number;
-  /** Steps of the whole phase: the scale of λ is such that units can die within it. */
+  /** Steps and windows of the whole phase: λ moves at a pace at which units can die within it. */
   readonly steps: number;
+  readonly windows: number;
   readonly reference?: number;
   /** Factor on the loss of quality that is allowed (default 1). */
   readonly boldness?: number;
@@ -85,13 +86,19 @@ export interface SteeredLambda extends LambdaSchedule {
   readonly reference: number;
 }
 
-/** Factors by which λ changes from window to window: while its scale is searched, and once it is found. */
-const SEARCHING = 1.3;
-const SETTLED = 1.1;
-/** Share of its norm that a mean unit would lose over the whole phase by the λ that the search begins with. */
-const FIRST_LOSS = 0.3;
-/** λ takes effect late: where the search first meets the limit it has gone too far by about this factor. */
+/**
+ * Factors by which λ may change over a tenth of the phase: while its scale is searched or it has gone too far, and once
+ * it is found. λ takes effect late, after the time that a unit needs to shrink: a faster search only overshoots, and the
+ * units that die then die together.
+ */
+const SEARCHING = 5;
+const SETTLED = 1.6;
+/** Share of its norm that a typical unit would lose over the whole phase by the λ that the search begins with. */
+const FIRST_LOSS = 1;
+/** Where the search first meets the limit it has gone too far by about this factor. */
 const OVERSHOOT = 2;
+/** Share of the phase over which quality is averaged. */
+const MEMORY = 0.01;
 /** Error that a classifier may gain while it is made sparse: a part of its own and a share of what it begins with. */
 const ALLOWED_ERROR = { own: 0.008, share: 0.3 } as const;
 /** Growth that other losses may have. */
@@ -129,7 +136,7 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
         if (seen === settling + calibration && shrinkage > 0) lambda *= FIRST_LOSS / (shrinkage * options.steps);
         return;
       }
-      smooth = 0.6 * smooth + 0.4 * error;
+      smooth += (error - smooth) * (1 - Math.exp(-1 / (MEMORY * options.windows)));
       const classifies = window.accuracy !== undefined;
       const allowed =
         boldness * (classifies ? ALLOWED_ERROR.own + ALLOWED_ERROR.share * reference : ALLOWED_LOSS * reference);
@@ -138,7 +145,7 @@ export function steeredLambda(options: SteeringOptions): SteeredLambda {
       if (!settled && room < 0) {
         settled = 1;
         lambda /= OVERSHOOT;
-      } else lambda *= (settled ? SETTLED : SEARCHING) ** room;
+      } else lambda *= (settled && room > 0 ? SETTLED : SEARCHING) ** ((10 * room) / options.windows);
     },
     save: () => [lambda, seen, reference, smooth, settled, shrinkage],
     restore: (state) => {

@@ -1,6 +1,6 @@
 import { gradients } from '../autodiff/backward.js';
 import { emitForward } from '../autodiff/forward.js';
-import { GraphBuilder, type Value } from '../onnx/builder.js';
+import { GraphBuilder, type Value, sameShape } from '../onnx/builder.js';
 import type { Engine } from '../onnx/engine.js';
 import { makeGraph, makeValueInfo } from '../onnx/make.js';
 import { tidied } from '../onnx/tidied.js';
@@ -10,7 +10,7 @@ import type { TrainingGraph } from '../shape/training-graph.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
 import { emitLoss, targetOf } from './loss.js';
-import { emitUpdate, type OptimizerOptions, slotsOf } from './optimizer.js';
+import { emitUpdate, type OptimizerOptions, slotName, slotsOf } from './optimizer.js';
 import { emitProximal, type PenalisedFamily, type ProximalOptions, type Stepped, toAxis } from './proximal.js';
 
 export interface StepOptions {
@@ -94,7 +94,7 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     const gradient = pass.gradients.get(name);
     if (!gradient) continue;
     g.within(name, () => {
-      const slots = slotNames.map((slot) => given(`${name}/${slot}`, 'float32', parameter.shape));
+      const slots = slotNames.map((slot) => given(slotName(name, slot), 'float32', parameter.shape));
       const updated = emitUpdate(g, options.optimizer, parameter, gradient, slots, {
         rate: fed.get(feedNames.rate)!,
         correction1: fed.get(feedNames.correction1),
@@ -137,10 +137,19 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
   return { graph: { nodes, initializers: g.initializers, domains: g.domains }, state, feeds, metrics };
 }
 
-/** @returns the state before the first step: weights and statistics of the graph, zero slots, all units alive. */
-export function initialState(graph: TrainingGraph, step: StepGraph): Map<string, Tensor> {
+/**
+ * @param earlier what is to be gone on from, by name; what has another shape by now is left out
+ * @returns the state before the first step: weights and statistics of the graph, zero slots, all units alive.
+ */
+export function initialState(
+  graph: TrainingGraph,
+  step: StepGraph,
+  earlier?: ReadonlyMap<string, Tensor>,
+): Map<string, Tensor> {
   return new Map(
     step.state.map((s) => {
+      const given = earlier?.get(s.name);
+      if (given && sameShape(given.dims, s.shape)) return [s.name, given];
       const known = graph.parameters.get(s.name) ?? graph.constants.get(s.name);
       if (known) return [s.name, known];
       const data = new Float32Array(sizeOf(s.shape));

@@ -52,6 +52,8 @@ export interface TrainProgress {
   /** Share of right predictions, 0 … 1, for losses that count them. */
   readonly accuracy?: number;
   readonly alive?: number;
+  /** Strength of the regularizer, where there is one. */
+  readonly lambda?: number;
   readonly secondsLeft: number;
 }
 
@@ -125,6 +127,7 @@ export async function train(
       loss: mean(metrics.loss),
       accuracy: metrics.correct && mean(metrics.correct) / plan.samplesPerStep,
       alive: metrics.alive?.at(-1),
+      lambda: plan.lambda?.value,
       secondsLeft: (elapsed / (done - from.step)) * (total - done),
     });
     if (done % plan.window === 0 || done === total) {
