@@ -11,17 +11,26 @@ import { loadCheckpoint, saveCheckpoint } from '../train/checkpoint.js';
 import type { TrainPosition } from '../train/trainer.js';
 import type { CutFacts } from './remove.js';
 
+/** What a steered λ went by and where it ended: the next round begins there. */
+export interface Steering {
+  readonly reference: number;
+  readonly lambda: number;
+  readonly boldness: number;
+}
+
 /** Where a job stands, apart from weights and models. */
 export interface JobPosition {
   /** From 1. */
   readonly round: number;
-  readonly phase: 'sparsify' | 'recover';
+  readonly phase: 'sparsify' | 'recover' | 'finish';
   readonly train: TrainPosition;
-  /** Cuts of the rounds that are done, and of this one. */
-  readonly done: readonly (readonly CutFacts[])[];
+  /** Rounds that are done. */
+  readonly done: readonly { readonly cuts: readonly CutFacts[]; readonly steering?: Steering }[];
+  /** What this round has cut so far, and how it was steered once its sparse phase is done. */
   readonly cuts: readonly CutFacts[];
-  /** What λ was steered by at the end of the last sparse phase. */
-  readonly steering?: { readonly reference: number; readonly lambda: number };
+  readonly steering?: Steering;
+  /** Factor on the loss of quality that this round may have while it is made sparse. */
+  readonly boldness: number;
   /** Scores of the first and the last round that are done, and of the best epoch of this recovery. */
   readonly scores: { readonly first?: number; readonly done?: number; readonly best?: number };
 }

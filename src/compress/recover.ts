@@ -20,15 +20,27 @@ export interface Recovered {
 /** Share of the phase after which every epoch is judged on the validation samples: before, the rate is still high. */
 const JUDGED_FROM = 0.5;
 
+/** What is fine-tuned, for how long, and where in the job that is. */
+export interface Recovery {
+  readonly phase: 'recover' | 'finish';
+  readonly epochs: number;
+  readonly file: OnnxFile;
+  /** Of this round, for a checkpoint. */
+  readonly cuts: Sparsified['cuts'];
+  readonly steering?: Sparsified['steering'];
+  readonly boldness: number;
+  readonly earlier: readonly Round[];
+}
+
 /** Fine-tunes the stripped model without sparsity, and keeps the epoch that the validation samples like best. */
-export async function recover(job: Job, sparse: Sparsified, earlier: readonly Round[]): Promise<Recovered> {
+export async function recover(job: Job, recovery: Recovery): Promise<Recovered> {
   const { recipe } = job;
-  const stripped = sparse.file;
-  const kept = job.keeper?.take(earlier.length + 1, 'recover');
+  const { file: stripped, phase, cuts, steering, boldness, earlier } = recovery;
+  const kept = job.keeper?.take(earlier.length + 1, phase);
   let best = kept?.models.best
     ? { file: kept.models.best, score: kept.position.scores.best ?? 0 }
     : { file: stripped, score: await score(job, stripped) };
-  if (recipe.recover.epochs === 0 || job.options.signal?.aborted) return { ...best, outcome: 'completed' };
+  if (recovery.epochs === 0 || job.options.signal?.aborted) return { ...best, outcome: 'completed' };
   const analysis = await analyse(stripped, job.analysis.options);
   const network = await openNetwork(stripped, analysis, {
     ...job.network,
@@ -42,8 +54,9 @@ export async function recover(job: Job, sparse: Sparsified, earlier: readonly Ro
   };
   try {
     const augment = augmentFor(job, network);
-    const source = batchSource(network.step, { ...job.sourceOptions, augment, seed: job.seed + 1 });
-    const plan = planOf(job, recipe.recover, source.stepsPerEpoch);
+    const seed = job.seed + (phase === 'recover' ? 1 : 2);
+    const source = batchSource(network.step, { ...job.sourceOptions, augment, seed });
+    const plan = planOf(job, { ...recipe.recover, epochs: recovery.epochs }, source.stepsPerEpoch);
     const outcome = await train(
       network.run,
       network.step,
@@ -58,12 +71,13 @@ export async function recover(job: Job, sparse: Sparsified, earlier: readonly Ro
           await job.keeper.save({
             position: {
               round: earlier.length + 1,
-              phase: 'recover',
+              phase,
               train: at,
-              cuts: sparse.cuts,
+              cuts,
               done,
               scores: { ...scores, best: best.score },
-              steering: sparse.steering,
+              steering,
+              boldness,
             },
             state: await network.run.state(),
             models: { current: stripped, best: best.file, ...modelsOf(earlier) },

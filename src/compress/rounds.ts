@@ -1,9 +1,9 @@
-import type { OnnxFile } from '../onnx/read.js';
 import type { MetricEvent } from '../report/events.js';
 import type { RunFacts } from '../report/schema.js';
+import type { TrainOutcome } from '../train/trainer.js';
 import type { Job } from './job.js';
 import { type Recovered, recover, score } from './recover.js';
-import { type Sparsified, sparsify } from './sparsify.js';
+import { type Sparsified, sparsify, sparsifyEpochs } from './sparsify.js';
 
 /** One pass of the method: made sparse, stripped, recovered. */
 export interface Round {
@@ -17,6 +17,12 @@ const MOST_ROUNDS = 8;
 const TOLERATED = 0.002;
 /** Growth of other losses that further rounds may cost. */
 const TOLERATED_LOSS = 0.02;
+/** Share of its recovery after which the first round is judged; it gets all of it if no other counts. */
+const TRIAL = 0.5;
+/** A further round may lose this factor more while it is made sparse; after one that lost too much, the root of it. */
+const BOLDER = 2;
+/** A step that is hardly one ends the search. */
+const SMALLEST_STEP = 1.3;
 /** A round that removes less than this share of the units ends the search. */
 const WORTH_A_ROUND = 0.03;
 
@@ -30,51 +36,73 @@ export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; out
   const { options } = job;
   const most = options.epochs === undefined && options.recoverEpochs === undefined ? MOST_ROUNDS : 1;
   const rounds = roundsDone(job);
-  const base = await score(job, job.file);
-  job.tell(metricOf(job, 'measure', base));
-  let file: OnnxFile = rounds.at(-1)?.recovered.file ?? job.file;
-  let took = 0;
-  for (let n = rounds.length + 1; n <= most; n++) {
-    const started = performance.now();
-    const round = await runRound(job, file, rounds);
-    took = Math.max(took, performance.now() - started);
-    job.tell(metricOf(job, 'recover', round.recovered.score));
-    const ending = endingOf(round);
-    const reference = Math.min(base, (rounds[0] ?? round).recovered.score);
-    const accepted = n === 1 || round.recovered.score >= lowestScore(job, reference);
-    if (accepted) rounds.push(round);
-    if (!accepted)
-      job.tell({ type: 'warning', message: `round ${n} lost too much on the validation samples and was taken back` });
-    if (ending !== 'completed') return { rounds, outcome: ending };
-    const { unitsBefore, unitsAfter } = extentOf(round);
-    if (!accepted || unitsAfter > unitsBefore * (1 - WORTH_A_ROUND)) break;
-    const end = job.deadlines.recover;
-    if (end !== undefined && performance.now() + took > end) break;
-    file = round.recovered.file;
-  }
-  return { rounds, outcome: 'completed' };
+  const outcome = job.keeper?.from?.position.phase === 'finish' ? 'completed' : await search(job, rounds, most);
+  if (most === 1 || rounds.length > 1 || outcome !== 'completed') return { rounds, outcome };
+  const [first] = rounds;
+  const { epochs } = job.recipe.recover;
+  job.tell({ type: 'phase', phase: 'recover', message: `fine-tuning the result, ${epochs} epochs` });
+  const { cuts, steering } = first.sparse;
+  const { file } = first.recovered;
+  const recovered = await recover(job, { phase: 'finish', epochs, file, cuts, steering, boldness: 1, earlier: rounds });
+  job.tell(metricOf(job, 'recover', recovered.score));
+  rounds[0] = { ...first, recovered };
+  return { rounds, outcome: nameOf([recovered.outcome]) };
 }
 
-async function runRound(job: Job, file: OnnxFile, earlier: readonly Round[]): Promise<Round> {
-  const { recipe, options } = job;
-  const again = earlier.length > 0 ? `round ${earlier.length + 1}: ` : '';
+/** Adds rounds for as long as they count. */
+async function search(job: Job, rounds: Round[], most: number): Promise<RunFacts['outcome']> {
+  const base = await score(job, job.file);
+  job.tell(metricOf(job, 'measure', base));
+  const left = job.keeper?.from?.position;
+  let boldness = left?.boldness ?? 1;
+  let step = left?.boldness && left.done.length > 0 ? left.boldness / boldnessOf(rounds) : BOLDER;
+  let took = 0;
+  while (rounds.length < most) {
+    const started = performance.now();
+    const round = await runRound(job, rounds, boldness, most);
+    took = Math.max(took, performance.now() - started);
+    job.tell(metricOf(job, 'recover', round.recovered.score));
+    const outcome = nameOf([round.sparse.outcome, round.recovered.outcome]);
+    const reference = Math.min(base, (rounds[0] ?? round).recovered.score);
+    const accepted = rounds.length === 0 || round.recovered.score >= lowestScore(job, reference);
+    if (accepted) rounds.push(round);
+    else {
+      const message = `round ${rounds.length + 1} lost too much on the validation samples and was taken back`;
+      job.tell({ type: 'warning', message });
+      step = Math.sqrt(step);
+    }
+    if (outcome !== 'completed') return outcome;
+    const { unitsBefore, unitsAfter } = extentOf(round);
+    if (accepted ? unitsAfter > unitsBefore * (1 - WORTH_A_ROUND) : step < SMALLEST_STEP) break;
+    const end = job.deadlines.recover;
+    if (end !== undefined && performance.now() + took > end) break;
+    boldness = boldnessOf(rounds) * step;
+  }
+  return 'completed';
+}
+
+function boldnessOf(rounds: readonly Round[]): number {
+  return rounds.at(-1)?.sparse.steering?.boldness ?? 1;
+}
+
+async function runRound(job: Job, earlier: readonly Round[], boldness: number, most: number): Promise<Round> {
+  const n = earlier.length + 1;
+  const again = n > 1 ? `round ${n}: ` : '';
   const left = job.keeper?.from;
   let sparse: Sparsified;
-  if (left?.position.phase === 'recover' && left.position.round === earlier.length + 1) {
-    sparse = {
-      file: left.models.current!,
-      outcome: 'completed',
-      cuts: left.position.cuts,
-      steering: left.position.steering,
-    };
+  if (left?.position.phase === 'recover' && left.position.round === n && left.position.boldness === boldness) {
+    const { cuts, steering } = left.position;
+    sparse = { file: left.models.current!, outcome: 'completed', cuts, steering };
   } else {
-    const message = `${again}fine-tuning with ${options.regularizer ?? 'cges'} sparsity, ${recipe.sparsify.epochs} epochs`;
+    const epochs = sparsifyEpochs(job, n);
+    const message = `${again}fine-tuning with ${job.options.regularizer ?? 'cges'} sparsity, ${epochs} epochs`;
     job.tell({ type: 'phase', phase: 'sparsify', message });
-    sparse = await sparsify(job, file, earlier);
+    sparse = await sparsify(job, earlier.at(-1)?.recovered.file ?? job.file, earlier, boldness);
   }
-  const message = `${again}fine-tuning what is left, ${recipe.recover.epochs} epochs`;
-  job.tell({ type: 'phase', phase: 'recover', message });
-  return { sparse, recovered: await recover(job, sparse, earlier) };
+  const { epochs: full } = job.recipe.recover;
+  const epochs = n === 1 && most > 1 ? Math.ceil(full * TRIAL) : full;
+  job.tell({ type: 'phase', phase: 'recover', message: `${again}fine-tuning what is left, ${epochs} epochs` });
+  return { sparse, recovered: await recover(job, { ...sparse, phase: 'recover', epochs, boldness, earlier }) };
 }
 
 /** The rounds that a checkpoint holds as done: of all but the last only what they cut. */
@@ -82,9 +110,13 @@ function roundsDone({ keeper }: Job): Round[] {
   const left = keeper?.from;
   if (!left) return [];
   const { done, scores } = left.position;
-  return done.map((cuts, n) => ({
-    sparse: { file: left.models.sparse!, outcome: 'completed', cuts, steering: left.position.steering },
-    recovered: { file: left.models.done!, score: (n === 0 ? scores.first : scores.done) ?? 0, outcome: 'completed' },
+  return done.map(({ cuts, steering }, n) => ({
+    sparse: { file: left.models.sparse!, outcome: 'completed', cuts, steering },
+    recovered: {
+      file: left.models.done!,
+      score: (n === 0 ? scores.first : scores.done) ?? 0,
+      outcome: 'completed',
+    },
   }));
 }
 
@@ -107,8 +139,7 @@ function extentOf({ sparse }: Round): { unitsBefore: number; unitsAfter: number 
   return { unitsBefore: cuts[0].unitsBefore, unitsAfter: cuts[cuts.length - 1].unitsAfter };
 }
 
-function endingOf({ sparse, recovered }: Round): RunFacts['outcome'] {
-  const outcomes = [sparse.outcome, recovered.outcome];
+function nameOf(outcomes: readonly TrainOutcome[]): RunFacts['outcome'] {
   if (outcomes.includes('aborted')) return 'interrupted';
   return outcomes.includes('out of time') ? 'time budget' : 'completed';
 }

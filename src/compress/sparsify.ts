@@ -8,7 +8,7 @@ import { batchSource } from '../train/source.js';
 import { type TrainOutcome, type TrainPosition, train } from '../train/trainer.js';
 import { slotState } from '../train/weights.js';
 import type { Job } from './job.js';
-import type { JobPosition, KeptModels } from './keeper.js';
+import type { JobPosition, KeptModels, Steering } from './keeper.js';
 import { type CutFacts, removeDead } from './remove.js';
 import type { Round } from './rounds.js';
 
@@ -21,8 +21,8 @@ export interface Sparsified {
   readonly file: OnnxFile;
   readonly outcome: TrainOutcome;
   readonly cuts: readonly CutFacts[];
-  /** What a steered λ went by and where it ended: the next round begins there. */
-  readonly steering?: { readonly reference: number; readonly lambda: number };
+  /** Absent where λ was given. */
+  readonly steering?: Steering;
 }
 
 /** Share of the phase over which a given λ grows to its full value. */
@@ -32,19 +32,30 @@ const SETTLING = 0.03;
 const CALIBRATION = 0.04;
 /** λ that the search begins with: too faint to do anything. */
 const FAINT = 1e-12;
-/** A further round begins with λ reduced by this factor, and may lose this factor more. */
-const STEP_BACK = 4;
-const BOLDER = 2;
+/** A further round begins with λ reduced by this factor, and takes this share of the epochs. */
+const STEP_BACK = 2;
+const SHORTER = 0.5;
+/** What a unit's removal saves weighs in by the square root: time is won in convolutions, size in dense layers. */
+const MACS_EXPONENT = 0.5;
 
-/** Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper. */
-export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round[]): Promise<Sparsified> {
+/**
+ * Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper.
+ * @param boldness factor on the loss of quality that is allowed meanwhile
+ */
+export async function sparsify(
+  job: Job,
+  from: OnnxFile,
+  earlier: readonly Round[],
+  boldness: number,
+): Promise<Sparsified> {
   const { recipe, options } = job;
+  const phase = { ...recipe.sparsify, epochs: sparsifyEpochs(job, earlier.length + 1) };
   const kept = job.keeper?.take(earlier.length + 1, 'sparsify');
   const cuts: CutFacts[] = [...(kept?.position.cuts ?? [])];
   let file = kept?.models.current ?? from;
   let analysis = file === job.file ? job.analysis : await analyse(file, job.analysis.options);
   let position: TrainPosition = kept?.position.train ?? { step: 0 };
-  const lambda = lambdaSchedule(job, earlier);
+  const lambda = lambdaSchedule(job, earlier, boldness);
   let state = kept?.state;
   for (;;) {
     const network = await openNetwork(file, analysis, {
@@ -55,12 +66,13 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
         regularizer: options.regularizer ?? 'cges',
         grouping: options.grouping ?? 'channel',
         m: options.m ?? 0.2,
+        macsExponent: MACS_EXPONENT,
       },
     });
     const current = file;
     const units = network.groups.families.reduce((sum, f) => sum + f.count, 0);
     const source = batchSource(network.step, job.sourceOptions);
-    const total = source.stepsPerEpoch * recipe.sparsify.epochs;
+    const total = source.stepsPerEpoch * phase.epochs;
     let alive = units;
     let outcome: TrainOutcome;
     let slots: ModelProto[];
@@ -69,7 +81,7 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
         network.run,
         network.step,
         source,
-        { ...planOf(job, recipe.sparsify, source.stepsPerEpoch), lambda },
+        { ...planOf(job, phase, source.stepsPerEpoch), lambda },
         {
           signal: options.signal,
           deadline: job.deadlines.sparsify,
@@ -81,7 +93,7 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
             position = at;
             if (!job.keeper?.due()) return;
             await job.keeper.save({
-              position: { round: earlier.length + 1, phase: 'sparsify', train: at, cuts, ...doneOf(earlier) },
+              position: { round: earlier.length + 1, phase: 'sparsify', train: at, cuts, boldness, ...doneOf(earlier) },
               state: await network.run.state(),
               models: { current, ...modelsOf(earlier) },
             });
@@ -98,18 +110,23 @@ export async function sparsify(job: Job, from: OnnxFile, earlier: readonly Round
     const removal = await removeDead(job, file, slots);
     cuts.push(removal.cut);
     file = removal.file;
-    if (outcome !== 'stopped' || position.step >= total) return { file, outcome, cuts, steering: steeringOf(lambda) };
+    if (outcome !== 'stopped' || position.step >= total)
+      return { file, outcome, cuts, steering: steeringOf(lambda, boldness) };
     analysis = await analyse(file, job.analysis.options);
     state = slotState(removal.slots, recipe.optimizer);
   }
 }
 
+/** @returns how long a round (from 1) trains with sparsity. */
+export function sparsifyEpochs({ recipe }: Job, round: number): number {
+  return round === 1 ? recipe.sparsify.epochs : Math.ceil(recipe.sparsify.epochs * SHORTER);
+}
+
 /** What a checkpoint holds of the rounds that are done. */
-export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 'scores' | 'steering'> {
+export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 'scores'> {
   return {
-    done: earlier.map((r) => r.sparse.cuts),
+    done: earlier.map(({ sparse: { cuts, steering } }) => ({ cuts, steering })),
     scores: { first: earlier[0]?.recovered.score, done: earlier.at(-1)?.recovered.score },
-    steering: earlier.at(-1)?.sparse.steering,
   };
 }
 
@@ -131,12 +148,13 @@ export function planOf(job: Job, phase: Phase, stepsPerEpoch: number) {
   };
 }
 
-function lambdaSchedule(job: Job, earlier: readonly Round[]): LambdaSchedule | SteeredLambda {
+function lambdaSchedule(job: Job, earlier: readonly Round[], boldness: number): LambdaSchedule | SteeredLambda {
   const { options, recipe } = job;
   const samples = job.sourceOptions.indices.length;
-  const steps = Math.floor(samples / (recipe.batch * recipe.microBatches)) * recipe.sparsify.epochs;
+  const epochs = sparsifyEpochs(job, earlier.length + 1);
+  const steps = Math.floor(samples / (recipe.batch * recipe.microBatches)) * epochs;
   if (options.lambda !== undefined) return rampedLambda(options.lambda, steps * RAMP);
-  const windows = recipe.sparsify.epochs * WINDOWS_PER_EPOCH;
+  const windows = epochs * WINDOWS_PER_EPOCH;
   const before = earlier.at(-1)?.sparse.steering;
   return steeredLambda({
     start: before ? before.lambda / STEP_BACK : FAINT,
@@ -145,10 +163,10 @@ function lambdaSchedule(job: Job, earlier: readonly Round[]): LambdaSchedule | S
     steps,
     windows,
     reference: before?.reference,
-    boldness: BOLDER ** earlier.length,
+    boldness,
   });
 }
 
-function steeringOf(lambda: LambdaSchedule | SteeredLambda): Sparsified['steering'] {
-  return 'reference' in lambda ? { reference: lambda.reference, lambda: lambda.value } : undefined;
+function steeringOf(lambda: LambdaSchedule | SteeredLambda, boldness: number): Steering | undefined {
+  return 'reference' in lambda ? { reference: lambda.reference, lambda: lambda.value, boldness } : undefined;
 }

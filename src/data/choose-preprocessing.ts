@@ -78,11 +78,17 @@ export async function choosePreprocessing(
     return rows.sort(better);
   };
   const onMixed = async (rows: readonly Row[]) => {
-    const harder = mixed(dataset, last);
     const found: Row[] = [];
-    for (const row of rows) {
-      const { loss } = await judge(row.preprocessing, prepare(harder, [input], row.preprocessing), last);
-      found.push({ ...row, loss, on: 'mixed' });
+    for (const own of MIXES) {
+      const harder = mixed(dataset, last, own);
+      found.length = 0;
+      let right = 0;
+      for (const row of rows) {
+        const judged = await judge(row.preprocessing, prepare(harder, [input], row.preprocessing), last);
+        found.push({ ...row, loss: judged.loss, on: 'mixed' });
+        right = Math.max(right, judged.accuracy);
+      }
+      if (right < HARD) break;
     }
     return found.sort((a, b) => rank(a.loss) - rank(b.loss) || a.simplicity - b.simplicity);
   };
@@ -111,6 +117,10 @@ export async function choosePreprocessing(
     why: reason(chosen, table, level, equal),
   };
 }
+
+/** Shares of themselves that samples keep when others are laid over them: less and less, until models get some wrong. */
+const MIXES = [0.7, 0.6, 0.5];
+const HARD = 0.98;
 
 interface Row extends Judged {
   readonly preprocessing: Preprocessing;

@@ -94,9 +94,9 @@ export interface SteeredLambda extends LambdaSchedule {
 const SEARCHING = 5;
 const SETTLED = 1.6;
 /** Share of its norm that a typical unit would lose over the whole phase by the λ that the search begins with. */
-const FIRST_LOSS = 1;
+const FIRST_LOSS = 3;
 /** Where the search first meets the limit it has gone too far by about this factor. */
-const OVERSHOOT = 2;
+const OVERSHOOT = 1.5;
 /** Share of the phase over which quality is averaged. */
 const MEMORY = 0.01;
 /** Error that a classifier may gain while it is made sparse: a part of its own and a share of what it begins with. */
