@@ -166,7 +166,11 @@ async function preprocessingFor(
       return { accuracy: accuracy ?? Number.NaN, loss: reached ?? Number.NaN };
     };
     const { seed, layout } = options;
-    const { chosen, nearChance, why } = await choosePreprocessing(train, inputs[0], judge, { seed, indices, layout });
+    const { chosen, rival, nearChance, why } = await choosePreprocessing(train, inputs[0], judge, {
+      seed,
+      indices,
+      layout,
+    });
     if (nearChance) {
       throw new CgesError(
         'DATA_PREPROCESSING',
@@ -178,6 +182,10 @@ async function preprocessingFor(
       );
     }
     options.choose?.({ what: 'preprocessing', value: describe(chosen), why });
+    if (rival)
+      options.warn?.(
+        `the model does nearly as well with ${describe(rival)}: if that is how it is used, say so with --mean, --std, --scale`,
+      );
     return chosen;
   } finally {
     await session.close();

@@ -23,7 +23,7 @@ export interface ChooseOptions {
   readonly seed?: number;
   /** The samples that may be looked at: those to train on. Default: all. */
   readonly indices?: ArrayLike<number>;
-  /** Samples of the last round. Default 512. */
+  /** Samples of the last round. Default 1024. */
   readonly samples?: number;
   /** Order of axes and colours, where the user settled it: only values are compared then. */
   readonly layout?: PreprocessingOptions['layout'];
@@ -35,8 +35,8 @@ export interface ChosenPreprocessing {
   readonly chosen: Preprocessing;
   /** All that were compared, the best first. */
   readonly table: readonly ({ readonly preprocessing: Preprocessing; readonly samples: number } & Judged)[];
-  /** No other kind of preprocessing does as well, beyond the noise of so few samples. */
-  readonly clear: boolean;
+  /** Another kind that does nearly as well: what the user should hear of. */
+  readonly rival?: Preprocessing;
   /** Even the best does no better than always naming the commonest class. */
   readonly nearChance: boolean;
   /** The decision, as a sentence. */
@@ -47,18 +47,20 @@ export interface ChosenPreprocessing {
 const FINALISTS = 5;
 /** Losses that differ by less, as a share, are taken for equal. */
 const SAME_LOSS = 0.02;
+/** Losses that differ by less than this factor leave a doubt that the user should hear of. */
+const UNCLEAR = 1.3;
 
 /**
  * Compares the common preprocessings by how the model does on training samples: all on a few samples, the best on more.
- * Classifiers that are as often right within the noise are told apart by their loss on samples mixed with others: what a
- * model knows by heart it knows at any scale of its inputs, only with far too large or too small scores. Of equal losses
- * the simplest is taken.
+ * Classifiers that are as often right within the noise are told apart by their losses, also on samples mixed with others:
+ * what a model knows by heart it knows at any scale of its inputs, only with far too large or too small scores. Of equal
+ * losses the simplest is taken.
  */
 export async function choosePreprocessing(
   dataset: Dataset,
   input: ModelInput,
   judge: Judge,
-  { seed = 0, indices, samples = 512, among, layout }: ChooseOptions = {},
+  { seed = 0, indices, samples = 1024, among, layout }: ChooseOptions = {},
 ): Promise<ChosenPreprocessing> {
   const open = indices ?? Uint32Array.from({ length: dataset.length }, (_, i) => i);
   const common = among ?? (await candidates(dataset, input, { indices: open, seed }));
@@ -85,12 +87,12 @@ export async function choosePreprocessing(
       let right = 0;
       for (const row of rows) {
         const judged = await judge(row.preprocessing, prepare(harder, [input], row.preprocessing), last);
-        found.push({ ...row, loss: judged.loss, on: 'mixed' });
+        found.push({ ...row, mixedLoss: judged.loss });
         right = Math.max(right, judged.accuracy);
       }
       if (right < HARD) break;
     }
-    return found.sort((a, b) => rank(a.loss) - rank(b.loss) || a.simplicity - b.simplicity);
+    return found.sort((a, b) => doubt(a) - doubt(b) || a.simplicity - b.simplicity);
   };
   const short = all.length > FINALISTS && last.length > first.length;
   const round = short ? await run(all, first) : [];
@@ -104,18 +106,29 @@ export async function choosePreprocessing(
   const best = final[0];
   const equallyRight = final.filter((r) => !counts(best) || r.accuracy >= best.accuracy - noiseOf(best, 2));
   const level = counts(best) && equallyRight.length > 1 ? await onMixed(equallyRight) : equallyRight;
-  const lowest = Math.min(...level.map((r) => rank(r.loss)));
-  const equal = level.filter((r) => rank(r.loss) <= lowest + SAME_LOSS * Math.abs(lowest) + 1e-4);
+  const lowest = Math.min(...level.map(doubt));
+  const equal = level.filter((r) => doubt(r) <= lowest + SAME_LOSS * Math.abs(lowest) + 1e-4);
   const chosen = equal.reduce((a, b) => (b.simplicity < a.simplicity ? b : a));
-  const clear = level.every((r) => r === chosen || rank(r.loss) > lowest + 0.1 * Math.abs(lowest));
+  const rival = level.find((r) => doubt(r) < UNCLEAR * lowest && !alike(r.preprocessing, chosen.preprocessing));
   const nearChance = counts(best) && best.accuracy <= chanceOf(dataset, last);
   return {
     chosen: chosen.preprocessing,
-    table: table.map(({ simplicity: _, ...row }) => row),
-    clear,
+    table: table.map(({ simplicity: _, mixedLoss: __, ...row }) => row),
+    rival: rival?.preprocessing,
     nearChance,
     why: reason(chosen, table, level, equal),
   };
+}
+
+/** @returns whether two preprocessings give nearly the same values, as one data set's mean and another's do. */
+function alike(a: Preprocessing, b: Preprocessing): boolean {
+  if (a.layout !== b.layout || a.channels !== b.channels) return false;
+  const n = Math.max(a.std.length, b.std.length);
+  return Array.from({ length: n }, (_, c) => {
+    const [s, t] = [a.std[c] ?? a.std[0], b.std[c] ?? b.std[0]];
+    const [m, k] = [a.mean[c] ?? a.mean[0], b.mean[c] ?? b.mean[0]];
+    return Math.abs((a.scale / s) * (t / b.scale) - 1) < 0.05 && Math.abs(m / s - k / t) < 0.1;
+  }).every(Boolean);
 }
 
 /** Shares of themselves that samples keep when others are laid over them: less and less, until models get some wrong. */
@@ -126,8 +139,18 @@ interface Row extends Judged {
   readonly preprocessing: Preprocessing;
   readonly samples: number;
   readonly simplicity: number;
-  /** The loss is that on mixed samples. */
-  readonly on?: 'mixed';
+  /** The loss on samples with others laid over them. */
+  readonly mixedLoss?: number;
+}
+
+/**
+ * What classifiers that are as often right are told apart by: the geometric mean of the losses on the samples as they
+ * are and with others laid over. What is known by heart has hardly a loss at any scale: below 1/samples it tells nothing.
+ */
+function doubt({ loss, mixedLoss, samples }: Row): number {
+  return mixedLoss === undefined
+    ? rank(loss)
+    : Math.sqrt(Math.max(rank(loss), 1 / samples)) * Math.sqrt(rank(mixedLoss));
 }
 
 function counts({ accuracy }: Judged): boolean {
@@ -161,8 +184,9 @@ function chanceOf(dataset: Dataset, indices: Uint32Array): number {
 
 function reason(chosen: Row, table: readonly Row[], level: readonly Row[], equal: readonly Row[]): string {
   const figures = (r: Row) => {
-    const loss = `loss ${r.loss.toPrecision(3)}${r.on ? ' with others laid over' : ''}`;
-    return `${counts(r) ? `${(100 * r.accuracy).toFixed(1)} % right, ` : ''}${loss}`;
+    const right = counts(r) ? `${(100 * r.accuracy).toFixed(1)} % right, ` : '';
+    const harder = r.mixedLoss === undefined ? '' : `, ${r.mixedLoss.toPrecision(3)} with others laid over`;
+    return `${right}loss ${r.loss.toPrecision(3)}${harder}`;
   };
   const on = `on ${chosen.samples} training samples`;
   const said = `${describe(chosen.preprocessing)}: ${figures(chosen)} ${on}`;
@@ -171,5 +195,5 @@ function reason(chosen: Row, table: readonly Row[], level: readonly Row[], equal
   if (!next) return said;
   const other = `${describe(next.preprocessing)}: ${figures(next)}`;
   if (equal.length > 1) return `${said}; the simplest of ${equal.length} that do equally well (${other})`;
-  return level.length > 1 ? `${said}; as often right, with a higher loss: ${other}` : `${said}; next ${other}`;
+  return level.length > 1 ? `${said}; as often right, with higher losses: ${other}` : `${said}; next ${other}`;
 }
