@@ -17,35 +17,36 @@ const MOST_ROUNDS = 8;
 const TOLERATED = 0.002;
 /** Growth of other losses that further rounds may cost. */
 const TOLERATED_LOSS = 0.02;
-/** Share of its recovery after which the first round is judged; it gets all of it if no other counts. */
+/** Share of the recovery after which a round is judged; the one that is kept gets all of it in the end. */
 const TRIAL = 0.5;
 /** A further round may lose this factor more while it is made sparse; after one that lost too much, the root of it. */
-const BOLDER = 2;
+const BOLDER = 4;
 /** A step that is hardly one ends the search. */
-const SMALLEST_STEP = 1.3;
+const SMALLEST_STEP = 1.5;
 /** A round that removes less than this share of the units ends the search. */
 const WORTH_A_ROUND = 0.03;
 
 /**
  * Repeats the method on its own result for as long as the validation samples show no loss. The first round, a careful
  * one, counts in any case, and where it scores less than the input model it is what further rounds are held against: a
- * model that has seen the validation samples when it was trained looks better on them than anything that has not. With a
- * given number of epochs there is one round.
+ * model that has seen the validation samples when it was trained looks better on them than anything that has not. Rounds
+ * are judged half recovered, the last one that counts is recovered in full. With a given number of epochs there is one
+ * round.
  */
 export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; outcome: RunFacts['outcome'] }> {
   const { options } = job;
   const most = options.epochs === undefined && options.recoverEpochs === undefined ? MOST_ROUNDS : 1;
   const rounds = roundsDone(job);
   const outcome = job.keeper?.from?.position.phase === 'finish' ? 'completed' : await search(job, rounds, most);
-  if (most === 1 || rounds.length > 1 || outcome !== 'completed') return { rounds, outcome };
-  const [first] = rounds;
+  if (most === 1 || outcome !== 'completed') return { rounds, outcome };
+  const last = rounds[rounds.length - 1];
   const { epochs } = job.recipe.recover;
   job.tell({ type: 'phase', phase: 'recover', message: `fine-tuning the result, ${epochs} epochs` });
-  const { cuts, steering } = first.sparse;
-  const { file } = first.recovered;
+  const { cuts, steering } = last.sparse;
+  const { file } = last.recovered;
   const recovered = await recover(job, { phase: 'finish', epochs, file, cuts, steering, boldness: 1, earlier: rounds });
   job.tell(metricOf(job, 'recover', recovered.score));
-  rounds[0] = { ...first, recovered };
+  rounds[rounds.length - 1] = { ...last, recovered };
   return { rounds, outcome: nameOf([recovered.outcome]) };
 }
 
@@ -100,7 +101,7 @@ async function runRound(job: Job, earlier: readonly Round[], boldness: number, m
     sparse = await sparsify(job, earlier.at(-1)?.recovered.file ?? job.file, earlier, boldness);
   }
   const { epochs: full } = job.recipe.recover;
-  const epochs = n === 1 && most > 1 ? Math.ceil(full * TRIAL) : full;
+  const epochs = most > 1 ? Math.ceil(full * TRIAL) : full;
   job.tell({ type: 'phase', phase: 'recover', message: `${again}fine-tuning what is left, ${epochs} epochs` });
   return { sparse, recovered: await recover(job, { ...sparse, phase: 'recover', epochs, boldness, earlier }) };
 }
