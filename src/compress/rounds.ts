@@ -21,6 +21,8 @@ const TOLERATED_LOSS = 0.02;
 const TRIAL = 0.5;
 /** A further round may lose this factor more while it is made sparse; after one that lost too much, the root of it. */
 const BOLDER = 4;
+/** Where there is one round only it has to do what several would. */
+const ALONE = 3;
 /** A step that is hardly one ends the search. */
 const SMALLEST_STEP = 1.5;
 /** A round that removes less than this share of the units ends the search. */
@@ -55,7 +57,7 @@ async function search(job: Job, rounds: Round[], most: number): Promise<RunFacts
   const base = await score(job, job.file);
   job.tell(metricOf(job, 'measure', base));
   const left = job.keeper?.from?.position;
-  let boldness = left?.boldness ?? 1;
+  let boldness = left?.boldness ?? (most === 1 ? ALONE : 1);
   let step = left?.boldness && left.done.length > 0 ? left.boldness / boldnessOf(rounds) : BOLDER;
   let took = 0;
   while (rounds.length < most) {

@@ -27,16 +27,17 @@ export interface Sparsified {
 
 /** Share of the phase over which a given λ grows to its full value. */
 const RAMP = 0.1;
-/** Shares of the phase, after the warm-up, in which a network settles, and in which its quality is measured. */
+/** Shares of the phase: in which a network settles after the warm-up, by which it must, in which its quality is measured. */
 const SETTLING = 0.03;
+const PATIENCE = 0.3;
 const CALIBRATION = 0.04;
 /** λ that the search begins with: too faint to do anything. */
 const FAINT = 1e-12;
 /** A further round begins with λ reduced by this factor, and takes this share of the epochs. */
 const STEP_BACK = 2;
 const SHORTER = 0.5;
-/** What a unit's removal saves weighs in by the square root: time is won in convolutions, size in dense layers. */
-const MACS_EXPONENT = 0.5;
+/** What a unit's removal saves weighs in, gently: time is won in convolutions, size in dense layers. */
+const MACS_EXPONENT = 0.25;
 
 /**
  * Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper.
@@ -159,6 +160,7 @@ function lambdaSchedule(job: Job, earlier: readonly Round[], boldness: number): 
   return steeredLambda({
     start: before ? before.lambda / STEP_BACK : FAINT,
     settling: Math.ceil(windows * (recipe.sparsify.warmup + SETTLING)),
+    patience: Math.ceil(windows * PATIENCE),
     calibration: Math.max(2, Math.round(windows * CALIBRATION)),
     steps,
     windows,
