@@ -74,6 +74,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   );
   const groups = unitsOf(channels, (name) => graph.parameters.has(name));
   const layers = layersOf(analysis, graph);
+  const normalised = scaleFree(analysis, graph);
   const { sparsity } = options;
   const step = buildStep(graph, {
     loss: options.loss,
@@ -87,8 +88,11 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,
       m: sparsity.m,
-      families: groups.families.map((f) => penalised(f, groups, sparsity.macsExponent ?? 0)),
-      layers,
+      families: groups.families.map((f) => ({
+        ...penalised(f, groups, sparsity.macsExponent ?? 0),
+        scaleFree: options.batchNorm === 'live' ? normalised : undefined,
+      })),
+      layers: sparsity.grouping === 'channel' ? layers.map((l) => evened(l, graph)) : layers,
     },
   });
   const { provider, threads } = options;
@@ -118,6 +122,32 @@ function layersOf(analysis: Analysis, graph: TrainingGraph): LayerWeight[] {
     }
   }
   return [...layers.values()];
+}
+
+/** @returns the weights whose outputs go into a BatchNormalization and nowhere else. */
+function scaleFree(analysis: Analysis, graph: TrainingGraph): Set<string> {
+  const nodes = analysis.channelNodes();
+  const readers = new Map<string, number>();
+  for (const node of nodes)
+    for (const input of node.inputs) if (input) readers.set(input.name, (readers.get(input.name) ?? 0) + 1);
+  const into = new Set(nodes.flatMap((n) => (n.op === 'BatchNormalization' && n.inputs[0] ? [n.inputs[0].name] : [])));
+  const outputs = new Set(analysis.file.model.graph.output.map((o) => o.name));
+  const found = new Set<string>();
+  for (const node of nodes) {
+    const [output] = node.outputs;
+    if (!output || !into.has(output.name) || readers.get(output.name) !== 1 || outputs.has(output.name)) continue;
+    for (const input of node.inputs) if (input && graph.parameters.has(input.name)) found.add(input.name);
+  }
+  return found;
+}
+
+/**
+ * The exclusive penalty of a group grows with the square of its members, the group penalty of a unit with the root of
+ * its size: @returns the layer with a factor that lets both grow alike, as one λ stands for both.
+ */
+function evened(layer: LayerWeight, graph: TrainingGraph): LayerWeight {
+  const members = graph.parameters.get(layer.parameter)!.dims[layer.outAxis];
+  return { ...layer, exclusiveFactor: 1 / Math.sqrt(members) };
 }
 
 /** Strength ∝ (MACs that the unit saves, relative to the mean unit)^exponent. */

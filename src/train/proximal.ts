@@ -7,6 +7,11 @@ import { float32, int32 } from '../tensor/tensor.js';
 export interface PenalisedFamily extends Pick<UnitFamily, 'name' | 'count' | 'parts'> {
   /** Relative strength of each unit's group term (1: plain); what the unit's removal saves, where that is asked for. */
   readonly weight?: Float32Array;
+  /**
+   * Parameters whose scale a normalisation by the statistics of the batch takes out again: their norm tells nothing of
+   * what a unit is worth, so it counts neither in the unit's norm nor does it shrink. They go when the unit does.
+   */
+  readonly scaleFree?: ReadonlySet<string>;
 }
 
 /** A weight of the network in the order of the layers, for the exclusive term and the layer balance μ. */
@@ -172,14 +177,19 @@ function emitFamily(
   const parts = family.parts.filter((p) => parameters.has(p.parameter));
   if (parts.length === 0) return;
   const sizes = new Float64Array(family.count);
+  const felt = new Float64Array(family.count);
   const otherAxes = (w: Value, axis: number) => w.shape.flatMap((_, i) => (i === axis ? [] : [i]));
   let squares: Value | undefined;
   let steps: Value | undefined;
+  const scaleFree = (part: UnitPart) => family.scaleFree?.has(part.parameter) === true;
+  const free = parts.every(scaleFree) ? () => false : scaleFree;
   for (const part of parts) {
     const w = parameters.get(part.parameter)!;
     const axes = otherAxes(w, part.axis);
     const each = w.shape.reduce((n, d, i) => (i === part.axis ? n : n * d), 1);
     for (const unit of part.map) if (unit >= 0) sizes[unit] += each;
+    if (free(part)) continue;
+    for (const unit of part.map) if (unit >= 0) felt[unit] += each;
     const sum = toUnits(g, axes.length > 0 ? g.reduceSumSquare(w, axes) : g.mul(w, w), part.map, family.count);
     squares = squares ? g.add(squares, sum) : sum;
     // A scalar step size is the same for all parts; an elementwise one is averaged over the unit's elements.
@@ -196,7 +206,7 @@ function emitFamily(
   const named = weights.length > 0 ? weights : parts.map((p) => p.parameter);
   const group = named.reduce((sum, p) => sum + at(p).group, 0) / named.length;
   const factor = Float32Array.from(sizes, (n, u) =>
-    n > 0 ? (group * Math.sqrt(n) * (family.weight?.[u] ?? 1)) / (elementwise ? n : 1) : 0,
+    felt[u] > 0 ? (group * Math.sqrt(n) * (family.weight?.[u] ?? 1)) / (elementwise ? felt[u] : 1) : 0,
   );
   const limit = g.mul(g.mul(steps!, lambda), g.constant(float32([family.count], factor)));
   const ratio = shrinkage(g, g.sqrt(squares!), limit);
@@ -210,7 +220,7 @@ function emitFamily(
   });
   for (const part of parts) {
     const w = parameters.get(part.parameter)!;
-    parameters.set(part.parameter, g.mul(w, toAxis(g, scale, part, w.shape)));
+    parameters.set(part.parameter, g.mul(w, toAxis(g, free(part) ? living : scale, part, w.shape)));
   }
 }
 
