@@ -38,6 +38,8 @@ const STEP_BACK = 2;
 const SHORTER = 0.5;
 /** What a unit's removal saves weighs in, gently: time is won in convolutions, size in dense layers. */
 const MACS_EXPONENT = 0.25;
+/** Weak units are pressed by the square of how weak they are. */
+const ADAPTIVITY = 2;
 
 /**
  * Fine-tunes with sparsity; strips in between where enough has died, so that later epochs are cheaper.
@@ -68,6 +70,7 @@ export async function sparsify(
         grouping: options.grouping ?? 'channel',
         m: options.m ?? 0.2,
         macsExponent: MACS_EXPONENT,
+        adaptivity: ADAPTIVITY,
       },
     });
     const current = file;

@@ -47,6 +47,8 @@ export interface SparsityOptions {
   readonly m: number;
   /** Strength of each unit's group term by what its removal saves: exponent of its share of the MACs; 0: all alike. */
   readonly macsExponent?: number;
+  /** How much more weak units are pressed than strong ones: see `ProximalOptions`. */
+  readonly adaptivity?: number;
 }
 
 /** A model under training: its training graph, the compiled step, and the run that owns the state. */
@@ -88,6 +90,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,
       m: sparsity.m,
+      adaptivity: sparsity.adaptivity,
       families: groups.families.map((f) => ({
         ...penalised(f, groups, sparsity.macsExponent ?? 0),
         scaleFree: options.batchNorm === 'live' ? normalised : undefined,

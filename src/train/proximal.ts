@@ -32,7 +32,17 @@ export interface ProximalOptions {
   readonly m: number;
   readonly families: readonly PenalisedFamily[];
   readonly layers: readonly LayerWeight[];
+  /**
+   * Exponent a of the factor (mean norm of the family / ‖w_g‖)^a on each unit's group term; 0 or absent: plain. A plain
+   * term takes as much from the units that matter as from those that don't, and all of them shrink together.
+   * Source: adaptive group lasso, Wang & Leng, 2008, eq. 2, with weights that follow the norms.
+   */
+  readonly adaptivity?: number;
 }
+
+/** Bounds of the adaptive factor. */
+const LEAST_FACTOR = 1 / 8;
+const MOST_FACTOR = 8;
 
 /** Coefficients of the three elementary steps, for layer `l` of `layers`. */
 interface Coefficients {
@@ -108,7 +118,9 @@ export function emitProximal(
 
   if (options.grouping === 'channel') {
     for (const family of options.families) {
-      g.within(`prox/${family.name}`, () => emitFamily(g, family, at, lambda, stepped, parameters, alive, shrinkages));
+      g.within(`prox/${family.name}`, () =>
+        emitFamily(g, family, at, lambda, stepped, parameters, alive, shrinkages, options.adaptivity ?? 0),
+      );
     }
   } else {
     for (const layer of options.layers) {
@@ -173,6 +185,7 @@ function emitFamily(
   parameters: Map<string, Value>,
   alive: Map<string, Value>,
   shrinkages: Shrinkage[],
+  adaptivity: number,
 ): void {
   const parts = family.parts.filter((p) => parameters.has(p.parameter));
   if (parts.length === 0) return;
@@ -208,8 +221,10 @@ function emitFamily(
   const factor = Float32Array.from(sizes, (n, u) =>
     felt[u] > 0 ? (group * Math.sqrt(n) * (family.weight?.[u] ?? 1)) / (elementwise ? felt[u] : 1) : 0,
   );
-  const limit = g.mul(g.mul(steps!, lambda), g.constant(float32([family.count], factor)));
-  const ratio = shrinkage(g, g.sqrt(squares!), limit);
+  const norm = g.sqrt(squares!);
+  const plain = g.mul(g.mul(steps!, lambda), g.constant(float32([family.count], factor)));
+  const limit = adaptivity > 0 ? g.mul(plain, adaptiveFactor(g, norm, adaptivity)) : plain;
+  const ratio = shrinkage(g, norm, limit);
   const scale = g.sub(g.scalar(1), ratio);
   const living = g.cast(g.greater(g.mul(squares!, scale), 0), 'float32');
   alive.set(family.name, living);
@@ -222,6 +237,14 @@ function emitFamily(
     const w = parameters.get(part.parameter)!;
     parameters.set(part.parameter, g.mul(w, toAxis(g, free(part) ? living : scale, part, w.shape)));
   }
+}
+
+/** (mean norm of the living units / ‖w_g‖)^a, within bounds. */
+function adaptiveFactor(g: GraphBuilder, norm: Value, exponent: number): Value {
+  const living = g.cast(g.greater(norm, 0), 'float32');
+  const mean = g.div(g.reduceSum(norm, [0]), g.max(g.reduceSum(living, [0]), 1));
+  const ratio = g.log(g.max(g.div(mean, g.max(norm, 1e-30)), 1e-30));
+  return g.min(g.max(g.exp(g.mul(ratio, exponent)), LEAST_FACTOR), MOST_FACTOR);
 }
 
 /** min(1, t/‖w_g‖): the share of itself that a group loses; for t > 0 all of it where it is zero already. */

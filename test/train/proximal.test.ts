@@ -113,6 +113,35 @@ describe('the proximal step, grouping channel', () => {
     layers: [{ parameter: 'w', outAxis: 0 }],
   };
 
+  it('leaves weights alone whose scale a normalisation takes out, until their unit goes; hand-computed', async () => {
+    // Only b counts: unit 0 goes from 12 to 12 − 1 (λ·√4 = 1), unit 1 (0.4) dies, and takes its weights along.
+    const scaleFree = new Set(['w']);
+    const { after, alive } = await step({ ...options, families: [{ ...family, scaleFree }] }, 0.5, {
+      w: float32([2, 3], [3, 0, 4, 0.3, 0, 0]),
+      b: float32([2], [12, 0.4]),
+    });
+    expect(Array.from(after.get('w')!.data as Float32Array)).toEqual([3, 0, 4, 0, 0, 0]);
+    expect((after.get('b')!.data as Float32Array)[0]).toBeCloseTo(11, 5);
+    expect(Array.from(alive.get('f')!.data as Float32Array)).toEqual([1, 0]);
+  });
+
+  it('presses weak units more than strong ones where it adapts, hand-computed', async () => {
+    // Norms 6 and 2, mean 4: factors (4/6)² = 4/9 and (4/2)² = 4; λ·√4 = 0.18 → 0.08 and 0.72.
+    const { after } = await step({ ...options, adaptivity: 2 }, 0.09, {
+      w: float32([2, 3], [6, 0, 0, 2, 0, 0]),
+      b: float32([2], [0, 0]),
+    });
+    const w = after.get('w')!.data as Float32Array;
+    expect(w[0]).toBeCloseTo(5.92, 5);
+    expect(w[3]).toBeCloseTo(1.28, 5);
+    // What is dead already neither counts in the mean nor comes back.
+    const { after: dead } = await step({ ...options, adaptivity: 2 }, 0.5, {
+      w: float32([2, 3], [6, 0, 0, 0, 0, 0]),
+      b: float32([2], [0, 0]),
+    });
+    expect(Array.from(dead.get('w')!.data as Float32Array)).toEqual([5, 0, 0, 0, 0, 0]);
+  });
+
   it('shrinks weights and bias of a unit by one factor, hand-computed', async () => {
     // Unit 0: (3, 0, 4 | 12) has norm 13 and size 4; λ·√4 = 1 → factor 12/13. Unit 1 has norm 0.5 < 1 and dies.
     const { after, alive } = await step(options, 0.5, {
