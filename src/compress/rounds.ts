@@ -24,7 +24,7 @@ const BOLDER = 4;
 /** Where there is one round only it has to do what several would. */
 const ALONE = 3;
 /** A step that is hardly one ends the search. */
-const SMALLEST_STEP = 1.5;
+const SMALLEST_STEP = 1.3;
 /** A round that removes less than this share of the units ends the search. */
 const WORTH_A_ROUND = 0.03;
 
