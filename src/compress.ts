@@ -16,8 +16,12 @@ export type { CompressOptions } from './options.js';
  */
 export async function compress(options: CompressOptions): Promise<Report> {
   const job = await openJob(options);
-  const { rounds, outcome } = await compressInRounds(job);
-  const report = await prove(job, rounds, outcome);
-  if (outcome === 'completed') await job.keeper?.clear();
-  return report;
+  try {
+    const { rounds, outcome } = await compressInRounds(job);
+    const report = await prove(job, rounds, outcome);
+    if (outcome === 'completed') await job.keeper?.clear();
+    return report;
+  } finally {
+    await job.close();
+  }
 }

@@ -16,6 +16,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { NetworkOptions } from '../train/network.js';
 import { chooseRecipe, type Recipe } from '../train/recipe.js';
 import type { SourceOptions } from '../train/source.js';
+import { openTeacher, type Teacher } from '../train/teacher.js';
 import { meaningOf, type OutputMeaning } from '../validate/outputs.js';
 import { type Keeper, openKeeper } from './keeper.js';
 
@@ -40,6 +41,9 @@ export interface Job {
   /** Saves the job where a checkpoint folder was given. */
   readonly keeper?: Keeper;
   tell(event: CompressEvent): void;
+  /** @returns the input model as the teacher of what is left of it, loaded once; absent where no classes are learnt. */
+  teacher?(): Promise<Teacher>;
+  close(): Promise<void>;
   /** @returns batches of training samples by input name, to prove strips by. */
   realSamples(): Promise<Record<string, Tensor>[]>;
 }
@@ -106,6 +110,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       why: `found in ${options.checkpoint}`,
     });
   }
+  let teacher: Promise<Teacher> | undefined;
   const at = (share: number) => (timeBudget === undefined ? undefined : started + timeBudget * share * 1000);
   return {
     options: { ...options, augment, loss: samples.loss },
@@ -142,6 +147,12 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     warnings,
     keeper,
     tell,
+    ...(samples.loss !== 'mean-squared-error' && {
+      teacher: () => (teacher ??= openTeacher(probe, { loss: samples.loss, output, provider, threads })),
+    }),
+    async close() {
+      await (await teacher)?.close();
+    },
     async realSamples() {
       const indices = samples.train.indices.subarray(0, PROVED_ON);
       const size = fixedBatch ?? indices.length;

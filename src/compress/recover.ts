@@ -2,6 +2,7 @@ import type { OnnxFile } from '../onnx/read.js';
 import type { AugmentName } from '../options.js';
 import { openSession } from '../runtime/session.js';
 import { analyse } from '../shape/analyse.js';
+import type { Distillation } from '../train/loss.js';
 import { type Network, openNetwork } from '../train/network.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, train } from '../train/trainer.js';
@@ -20,6 +21,9 @@ export interface Recovered {
 /** Share of the phase after which every epoch is judged on the validation samples: before, the rate is still high. */
 const JUDGED_FROM = 0.5;
 
+/** The input model knows more than the labels say: which wrong classes a sample is like. Values as in most of the field. */
+const DISTILLATION: Distillation = { share: 0.9, temperature: 4 };
+
 /** What is fine-tuned, for how long, and where in the job that is. */
 export interface Recovery {
   readonly phase: 'recover' | 'finish';
@@ -32,7 +36,7 @@ export interface Recovery {
   readonly earlier: readonly Round[];
 }
 
-/** Fine-tunes the stripped model without sparsity, and keeps the epoch that the validation samples like best. */
+/** Fine-tunes the stripped model without sparsity, taught by the input model, and keeps the epoch that the validation samples like best. */
 export async function recover(job: Job, recovery: Recovery): Promise<Recovered> {
   const { recipe } = job;
   const { file: stripped, phase, cuts, steering, boldness, earlier } = recovery;
@@ -46,6 +50,7 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
     ...job.network,
     optimizer: recipe.optimizer,
     state: kept?.state,
+    distillation: job.teacher && DISTILLATION,
   });
   const judge = async () => {
     const file = await network.trained();
@@ -55,7 +60,8 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
   try {
     const augment = augmentFor(job, network);
     const seed = job.seed + (phase === 'recover' ? 1 : 2);
-    const source = batchSource(network.step, { ...job.sourceOptions, augment, seed });
+    const teacher = await job.teacher?.();
+    const source = batchSource(network.step, { ...job.sourceOptions, augment, seed, teacher });
     const plan = planOf(job, { ...recipe.recover, epochs: recovery.epochs }, source.stepsPerEpoch);
     const outcome = await train(
       network.run,

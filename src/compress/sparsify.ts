@@ -36,8 +36,8 @@ const FAINT = 1e-12;
 /** A further round begins with λ reduced by this factor, and takes this share of the epochs. */
 const STEP_BACK = 2;
 const SHORTER = 0.5;
-/** What a unit's removal saves weighs in, gently: time is won in convolutions, size in dense layers. */
-const MACS_EXPONENT = 0.25;
+/** Exponent of what a unit's removal saves: by the whole of it cheap units would hardly be pressed, and stay. */
+const SAVING_EXPONENT = 0.5;
 /** Weak units are pressed by the square of how weak they are. */
 const ADAPTIVITY = 2;
 
@@ -69,7 +69,7 @@ export async function sparsify(
         regularizer: options.regularizer ?? 'cges',
         grouping: options.grouping ?? 'channel',
         m: options.m ?? 0.2,
-        macsExponent: MACS_EXPONENT,
+        savingExponent: SAVING_EXPONENT,
         adaptivity: ADAPTIVITY,
       },
     });

@@ -37,8 +37,8 @@ export interface LowerContext {
   readonly batchNorm: 'live' | 'frozen';
   /** Makes `next` the value of the initializer that `current` is, from the next step on (running statistics). */
   update(current: Value, next: Value): void;
-  /** A uniform random tensor in [0, 1), fresh in every step, a function of (seed, step) alone. */
-  random(shape: readonly number[]): Value;
+  /** A uniform random tensor in [0, 1), fresh in every step, a function of (seed, step) alone; absent at inference. */
+  random?(shape: readonly number[]): Value;
 }
 
 /** The outputs of a special forward form, and what its gradient needs. */

@@ -1,5 +1,6 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import type { LossName } from '../options.js';
+import type { TrainingGraph } from '../shape/training-graph.js';
 
 /** A loss emitted into a step graph. */
 export interface EmittedLoss {
@@ -22,13 +23,71 @@ function classAxis(output: readonly number[]): number {
   return output.length === 1 ? 0 : 1;
 }
 
-/** Emits a loss and its gradient with respect to the model's output (logits, for the two entropies). */
-export function emitLoss(g: GraphBuilder, name: LossName, output: Value, target: Value): EmittedLoss {
+/** How much of a classifier's loss is learnt from another model's scores. */
+export interface Distillation {
+  /** Most that the teacher has to say in the gradient, 0 … 1; the labels have the rest. */
+  readonly share: number;
+  /** Scores are divided by it before they become probabilities: small ones tell more. */
+  readonly temperature: number;
+}
+
+/** The name of the value that a loss is computed on: a Sigmoid before binary cross-entropy is looked through. */
+export function scoresOf(
+  graph: Pick<TrainingGraph, 'nodes' | 'outputs'>,
+  options: { readonly loss: LossName; readonly output: number },
+): string {
+  const { name } = graph.outputs[options.output];
+  const maker = graph.nodes.find((n) => n.output.includes(name));
+  return options.loss === 'binary-cross-entropy' && maker?.opType === 'Sigmoid' ? maker.input[0] : name;
+}
+
+/**
+ * Emits a loss and its gradient with respect to the model's output (logits, for the two entropies).
+ * @param teacher scores of the shape of the output; for the two entropies. They have a say in the gradient, not in the
+ *   loss, by how much better than the output they are on the batch: nothing is learnt from a teacher that is no better.
+ */
+export function emitLoss(
+  g: GraphBuilder,
+  name: LossName,
+  output: Value,
+  target: Value,
+  teacher?: Distillation & { readonly scores: Value },
+): EmittedLoss {
   return g.within('loss', () => {
-    if (name === 'cross-entropy') return crossEntropy(g, output, target);
-    if (name === 'binary-cross-entropy') return binaryCrossEntropy(g, output, target);
-    return meanSquaredError(g, output, target);
+    if (name === 'mean-squared-error') return meanSquaredError(g, output, target);
+    const emit = name === 'cross-entropy' ? crossEntropy : binaryCrossEntropy;
+    const own = emit(g, output, target);
+    if (!teacher) return own;
+    const { scores, temperature } = teacher;
+    const taught = emit(g, scores, target).loss;
+    const better = g.max(g.sub(g.scalar(1), g.div(taught, g.max(own.loss, 1e-30))), 0);
+    const share = g.mul(better, teacher.share);
+    const learn = name === 'cross-entropy' ? softened : softenedBinary;
+    const seed = learn(g, g.mul(output, 1 / temperature), g.mul(scores, 1 / temperature));
+    // KL at a temperature T counts T² times, for its gradients shrink so; the chain rule through x/T takes one T back.
+    const blend = g.add(g.mul(own.seed, g.sub(g.scalar(1), share)), g.mul(seed, g.mul(share, temperature)));
+    return { ...own, seed: blend };
   });
+}
+
+/**
+ * ∂/∂x of the mean of KL(softmax(z) ‖ softmax(x)): (softmax(x) − softmax(z))/rows.
+ * Source: Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015, eq. 2 and section 2.
+ */
+function softened(g: GraphBuilder, x: Value, z: Value): Value {
+  const axis = classAxis(x.shape);
+  const rows = x.shape.reduce((n, d, i) => (i === axis ? n : n * d), 1);
+  const softmax = (v: Value) => {
+    const e = g.exp(g.sub(v, g.reduceMax(v, [axis], true)));
+    return g.div(e, g.reduceSum(e, [axis], true));
+  };
+  return g.mul(g.sub(softmax(x), softmax(z)), 1 / rows);
+}
+
+/** ∂/∂x of the mean of KL(σ(z) ‖ σ(x)) over all elements: (σ(x) − σ(z))/n. */
+function softenedBinary(g: GraphBuilder, x: Value, z: Value): Value {
+  const n = x.shape.reduce((a, b) => a * b, 1);
+  return g.mul(g.sub(g.sigmoid(x), g.sigmoid(z)), 1 / n);
 }
 
 /** mean of logsumexp(x) − x[target]; ∂/∂x = (softmax(x) − onehot)/rows. */

@@ -15,10 +15,12 @@ import type { TrainingGraph } from '../shape/training-graph.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { StepGraph, TrainingRun } from './engine.js';
 import { loopEngine } from './loop.js';
+import type { Distillation } from './loss.js';
 import type { OptimizerOptions } from './optimizer.js';
-import type { LayerWeight, PenalisedFamily } from './proximal.js';
+import type { LayerWeight } from './proximal.js';
 import { residentEngine } from './resident.js';
 import { buildStep, initialState } from './step.js';
+import { strengths } from './strengths.js';
 import { slotModels, withWeights } from './weights.js';
 
 export interface NetworkOptions {
@@ -30,6 +32,8 @@ export interface NetworkOptions {
   readonly batchNorm: 'live' | 'frozen';
   readonly optimizer: OptimizerOptions;
   readonly clipNorm?: number;
+  /** What is learnt from another model's scores, which the batches bring along. */
+  readonly distillation?: Distillation;
   /** Sparsity; absent: plain fine-tuning. */
   readonly sparsity?: SparsityOptions;
   /** The state to go on from; what it lacks is the model's weights and empty optimizer slots. */
@@ -45,8 +49,8 @@ export interface SparsityOptions {
   readonly regularizer: RegularizerName;
   readonly grouping: GroupingName;
   readonly m: number;
-  /** Strength of each unit's group term by what its removal saves: exponent of its share of the MACs; 0: all alike. */
-  readonly macsExponent?: number;
+  /** Strength of each unit's group term by what its removal saves, to this power: see `strengths`. Absent: √size alone. */
+  readonly savingExponent?: number;
   /** How much more weak units are pressed than strong ones: see `ProximalOptions`. */
   readonly adaptivity?: number;
 }
@@ -76,8 +80,10 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   );
   const groups = unitsOf(channels, (name) => graph.parameters.has(name));
   const layers = layersOf(analysis, graph);
-  const normalised = scaleFree(analysis, graph);
+  const unscaled = options.batchNorm === 'live' ? scaleFree(analysis, graph) : undefined;
   const { sparsity } = options;
+  const exponent = sparsity?.savingExponent;
+  const weights = exponent === undefined ? undefined : strengths(groups.families, graph, exponent, unscaled);
   const step = buildStep(graph, {
     loss: options.loss,
     output: options.output,
@@ -85,16 +91,14 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     batchNorm: options.batchNorm,
     microBatches: options.microBatches,
     clipNorm: options.clipNorm,
+    distillation: options.distillation,
     target: options.provider === 'cpu' ? await cpuTarget() : standardEngine,
     proximal: sparsity && {
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,
       m: sparsity.m,
       adaptivity: sparsity.adaptivity,
-      families: groups.families.map((f) => ({
-        ...penalised(f, groups, sparsity.macsExponent ?? 0),
-        scaleFree: options.batchNorm === 'live' ? normalised : undefined,
-      })),
+      families: groups.families.map((f, i) => ({ ...f, weight: weights?.[i], scaleFree: unscaled })),
       layers: sparsity.grouping === 'channel' ? layers.map((l) => evened(l, graph)) : layers,
     },
   });
@@ -151,13 +155,4 @@ function scaleFree(analysis: Analysis, graph: TrainingGraph): Set<string> {
 function evened(layer: LayerWeight, graph: TrainingGraph): LayerWeight {
   const members = graph.parameters.get(layer.parameter)!.dims[layer.outAxis];
   return { ...layer, exclusiveFactor: 1 / Math.sqrt(members) };
-}
-
-/** Strength ∝ (MACs that the unit saves, relative to the mean unit)^exponent. */
-function penalised(family: UnitGroups['families'][number], groups: UnitGroups, exponent: number): PenalisedFamily {
-  if (exponent === 0) return family;
-  const all = groups.families.reduce((sum, f) => sum + f.macs.reduce((a, b) => a + b, 0), 0);
-  const units = groups.families.reduce((sum, f) => sum + f.count, 0);
-  const weight = Float32Array.from(family.macs, (m) => (m / (all / units)) ** exponent);
-  return { ...family, weight };
 }

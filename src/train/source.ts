@@ -3,6 +3,7 @@ import type { AugmentName } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { StepGraph } from './engine.js';
 import { feedNames } from './step.js';
+import type { Teacher } from './teacher.js';
 import type { BatchSource } from './trainer.js';
 
 /** Samples at random access, made ready for the model's inputs: the leading axis counts them. */
@@ -21,6 +22,8 @@ export interface SourceOptions {
   readonly microBatches: number;
   readonly augment: AugmentName;
   readonly seed: number;
+  /** Gives the scores that the step is fed beside the targets. */
+  readonly teacher?: Teacher;
 }
 
 /**
@@ -28,7 +31,7 @@ export interface SourceOptions {
  * epoch, less than a step's samples, is skipped: another order, another remainder.
  */
 export function batchSource(step: StepGraph, options: SourceOptions): BatchSource {
-  const { samples, indices, batch, microBatches, augment, seed } = options;
+  const { samples, indices, batch, microBatches, augment, seed, teacher } = options;
   const perStep = batch * microBatches;
   const stepsPerEpoch = Math.floor(indices.length / perStep);
   let order: { epoch: number; indices: Uint32Array } | undefined;
@@ -40,9 +43,14 @@ export function batchSource(step: StepGraph, options: SourceOptions): BatchSourc
       }
       const chosen = order.indices.subarray(from * perStep, (from + count) * perStep);
       const gathered = await samples.gather(chosen, { policy: augment, seed, epoch });
+      const given: Record<string, Tensor | undefined> = { ...gathered.inputs, [feedNames.target]: gathered.targets };
+      if (teacher) {
+        const known = augment === 'none' ? chosen : undefined;
+        given[feedNames.teacher] = await teacher.scores(gathered.inputs, known);
+      }
       const feeds: Record<string, Tensor> = {};
       for (const slot of step.feeds) {
-        const tensor = slot.name === feedNames.target ? gathered.targets : gathered.inputs[slot.name];
+        const tensor = given[slot.name];
         if (tensor) feeds[slot.name] = { ...asFed(tensor, slot.dtype), dims: [count, ...slot.shape] };
       }
       return feeds;

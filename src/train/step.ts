@@ -9,7 +9,7 @@ import type { LossName } from '../options.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
-import { emitLoss, targetOf } from './loss.js';
+import { type Distillation, emitLoss, scoresOf, targetOf } from './loss.js';
 import { emitUpdate, type OptimizerOptions, slotName, slotsOf } from './optimizer.js';
 import { emitProximal, type PenalisedFamily, type ProximalOptions, type Stepped, toAxis } from './proximal.js';
 
@@ -19,6 +19,8 @@ export interface StepOptions {
   readonly output: number;
   readonly optimizer: OptimizerOptions;
   readonly proximal?: ProximalOptions;
+  /** The loss is also held against the scores of another model, which are fed. */
+  readonly distillation?: Distillation;
   readonly batchNorm: 'live' | 'frozen';
   /** A step sums the gradients of this many batches of the training graph's size (default 1). */
   readonly microBatches?: number;
@@ -31,6 +33,7 @@ export interface StepOptions {
 /** Feeds of a step besides the model's inputs, which go by their own names. */
 export const feedNames = {
   target: 'target',
+  teacher: 'teacher',
   rate: 'rate',
   lambda: 'lambda',
   correction1: 'correction1',
@@ -55,6 +58,10 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
 
   const feeds: FeedSlot[] = graph.inputs.map((i) => ({ name: i.name, dtype: i.dtype, shape: [...lead, ...i.shape] }));
   feeds.push({ name: feedNames.target, dtype: target.dtype, shape: [...lead, ...target.shape] });
+  if (options.distillation) {
+    const { shape } = graph.values.get(scoresOf(graph, options))!;
+    feeds.push({ name: feedNames.teacher, dtype: 'float32', shape: [...lead, ...shape] });
+  }
   feeds.push({ name: feedNames.rate, dtype: 'float32', shape: [] });
   if (options.proximal) feeds.push({ name: feedNames.lambda, dtype: 'float32', shape: [] });
   if (options.optimizer.name !== 'sgd') {
@@ -198,16 +205,16 @@ function emitPass(
   );
   const name = scoresOf(graph, options);
   const output = forward.values.get(name)!;
-  const loss = emitLoss(g, options.loss, output, fed.get(feedNames.target)!);
+  const teacher = fed.get(feedNames.teacher);
+  const loss = emitLoss(
+    g,
+    options.loss,
+    output,
+    fed.get(feedNames.target)!,
+    options.distillation && teacher && { ...options.distillation, scores: teacher },
+  );
   const found = gradients(g, forward, new Map([[name, loss.seed]]), [...parameters.keys()]);
   return { loss: loss.loss, correct: loss.correct, gradients: found, statistics: next };
-}
-
-/** Binary cross-entropy is computed on logits: a Sigmoid at the output is looked through. */
-function scoresOf(graph: TrainingGraph, options: StepOptions): string {
-  const { name } = graph.outputs[options.output];
-  const maker = graph.nodes.find((n) => n.output.includes(name));
-  return options.loss === 'binary-cross-entropy' && maker?.opType === 'Sigmoid' ? maker.input[0] : name;
 }
 
 /**
@@ -225,7 +232,7 @@ function emitMicroBatches(
   phase: () => Value,
 ): Pass {
   const inner = new GraphBuilder(g.engine, g);
-  const perBatch = new Set([...graph.inputs.map((i) => i.name), feedNames.target, feedNames.phase]);
+  const perBatch = new Set([...graph.inputs.map((i) => i.name), feedNames.target, feedNames.teacher, feedNames.phase]);
   const iteration: Value = { name: inner.unique('micro/iteration'), dtype: 'int64', shape: [] };
   const go = inner.unique('micro/go');
   const picked = new Map<string, Value>();
