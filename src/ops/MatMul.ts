@@ -27,10 +27,9 @@ export const MatMul = defineOp({
     const outer = [...outerLinks(left, y, b!), ...outerLinks(right, y, a!)];
     if (b!.known && right.free) return mixed(outer, left, right, axisOf(y, -1));
     if (a!.known && left.free) return mixed(outer, right, left, axisOf(y, b!.shape.length === 1 ? -1 : -2));
-    const why =
-      b!.known || a!.known
-        ? 'a product with a vector leaves no channels'
-        : 'the sum runs over channels of two computed values';
+    if (!a!.known && !b!.known)
+      return { links: outer, combine: 'product', contractions: [{ a: left.summed, b: right.summed }] };
+    const why = 'a product with a vector leaves no channels';
     return { links: outer, combine: 'product', pins: [left.summed, right.summed].map((at) => ({ at, why })) };
   },
   macs: ({ inputs: [a], outputs: [y] }) => sizeOf(y.shape) * a!.shape[a!.shape.length - 1],

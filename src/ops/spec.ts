@@ -120,6 +120,15 @@ export interface Mix {
   addBias(cut: CutNode, delta: Float64Array): void;
 }
 
+/**
+ * Axes of two computed operands over which their product is summed: index `j` of the one meets index `j` of the other and
+ * nothing else. Both go together, where either is zero.
+ */
+export interface Contraction {
+  readonly a: AxisRef;
+  readonly b: AxisRef;
+}
+
 /** Channels of an axis that cannot be removed, and why, in the model's words. */
 export interface Pin {
   readonly at: AxisRef;
@@ -147,6 +156,7 @@ export interface ChannelRelation {
   readonly links?: readonly Link[];
   readonly grids?: readonly Grid[];
   readonly mixes?: readonly Mix[];
+  readonly contractions?: readonly Contraction[];
   readonly pins?: readonly Pin[];
   readonly quotas?: readonly Quota[];
   /** Axes of which this node reads the number of channels only, never what they hold: `patch` makes that number good. */

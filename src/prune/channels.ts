@@ -148,6 +148,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     }
     for (const { at: ref, why } of relation.pins ?? []) pin(ref, { ...place, why });
     for (const link of relation.links ?? []) unite(link);
+    for (const { a, b } of relation.contractions ?? []) unite({ from: a, to: b, constants: 'never' });
     for (const grid of relation.grids ?? []) {
       grids.push({
         grid,
@@ -187,7 +188,12 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     });
   }
 
-  settleGrids(grids, atoms, at);
+  const isWeight = new Uint8Array(slots);
+  for (const { value, base, runtime } of values.values()) {
+    if (runtime || !isFloat(value.dtype)) continue;
+    value.shape.forEach((size, axis) => isWeight.fill(1, base[axis], base[axis] + size));
+  }
+  settleGrids(grids, atoms, at, isWeight);
 
   const { unit, units, pinned } = atoms.classes();
   return {
@@ -248,6 +254,10 @@ function unnamed(node: ChannelNode, relation: ChannelRelation): AxisRef[] {
       name(link.from);
       name(link.to);
     }
+  }
+  for (const { a, b } of relation.contractions ?? []) {
+    name(a);
+    name(b);
   }
   for (const { at } of relation.pins ?? []) name(at);
   for (const at of relation.free ?? []) name(at);

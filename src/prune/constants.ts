@@ -217,6 +217,7 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
     const outputs = channel.outputs.filter((o) => used.has(o.name));
     const links = relation.links ?? [];
     const mixes = relation.mixes ?? [];
+    const contractions = relation.contractions ?? [];
     for (const value of new Set(channel.inputs)) {
       const slots = value && channels.values.get(value.name);
       if (!slots?.runtime) continue;
@@ -224,11 +225,14 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
         const at: AxisRef = { value: value!, axis };
         const base = slots.base[axis];
         if ((relation.free ?? []).some((f) => same(f, at))) return;
+        const met = contractions.flatMap(({ a, b }) => (same(a, at) ? [b] : same(b, at) ? [a] : []));
+        for (const other of met.map((ref) => channels.slotOf(ref)))
+          for (let i = 0; i < size; i++) if (!isZero(other + i)) needed[base + i] = 1;
         for (const output of outputs) {
           const out = links.filter((l) => same(l.from, at) && l.to.value.name === output.name);
           const joins = links.filter((l) => same(l.to, at) && l.from.value.name === output.name);
           const into = mixes.filter((m) => same(m.input, at) && m.output.value.name === output.name);
-          if (out.length + joins.length + into.length === 0) needed.fill(1, base, base + size);
+          if (out.length + joins.length + into.length + met.length === 0) needed.fill(1, base, base + size);
           for (const link of out) {
             const to = channels.slotOf(link.to);
             const silenced = silencers(link);

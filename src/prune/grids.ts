@@ -10,14 +10,20 @@ export interface OpenGrid {
 type Option = Grid['options'][number];
 
 /**
- * Chooses a direction for every grid: the one that leaves most channels removable, then the finer one, then the first.
+ * Chooses a direction for every grid: the one that leaves most slices of weights removable, then the finer one, then the
+ * first.
  * Grids that leave no choice come first, for what they pin decides others; those of weights come last, for they follow
  * what the weight meets.
  */
-export function settleGrids(grids: readonly OpenGrid[], atoms: Atoms, slotOf: (at: AxisRef) => number): void {
+export function settleGrids(
+  grids: readonly OpenGrid[],
+  atoms: Atoms,
+  slotOf: (at: AxisRef) => number,
+  isWeight: Uint8Array,
+): void {
   let open = grids;
   while (open.length > 0) {
-    const state = stateOf(atoms);
+    const state = stateOf(atoms, isWeight);
     const slots = ({ axis, value }: AxisRef): number[] => {
       const base = slotOf({ axis, value });
       return Array.from({ length: value.shape[axis] }, (_, i) => base + i);
@@ -38,14 +44,14 @@ export function settleGrids(grids: readonly OpenGrid[], atoms: Atoms, slotOf: (a
 interface State {
   root(slot: number): number;
   pinned(slot: number): boolean;
-  /** Number of slots in the class of a root. */
+  /** Number of slots of weights in the class of a root. */
   size(root: number): number;
 }
 
-function stateOf(atoms: Atoms): State {
+function stateOf(atoms: Atoms, isWeight: Uint8Array): State {
   const { pinned } = atoms.classes();
   const sizes = new Int32Array(pinned.length);
-  for (let slot = 0; slot < pinned.length; slot++) sizes[atoms.find(slot)]++;
+  for (let slot = 0; slot < pinned.length; slot++) sizes[atoms.find(slot)] += isWeight[slot];
   return {
     root: (slot) => atoms.find(slot),
     pinned: (slot) => pinned[slot] >= 0,
@@ -66,7 +72,7 @@ function best(options: readonly Option[], worthOf: (o: Option) => readonly [numb
   return chosen;
 }
 
-/** @returns how many slots stay removable among those that the grid touches, in how many classes, if an option is taken. */
+/** @returns how many slices of weights stay removable among those that the grid touches, in how many classes. */
 function worth(grid: Grid, option: Option, state: State, slots: (at: AxisRef) => number[]): readonly [number, number] {
   const parent = new Map<number, number>();
   const find = (slot: number): number => {

@@ -42,6 +42,14 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
       }
     });
   }
+  // What meets a constant other than zero in a sum of products stays: that constant counts.
+  for (const { relation } of channels.nodes)
+    for (const { a, b } of relation.contractions ?? [])
+      for (const { value, axis } of [a, b]) {
+        const base = channels.slotOf({ value, axis });
+        for (let slot = base; slot < base + value.shape[axis]; slot++)
+          if (channels.unit[slot] >= 0 && flow.needed[slot] && flow.level[slot] !== 0) alive[channels.unit[slot]] = 1;
+      }
   for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;
   const padded = [...mixesOf(channels)].filter((m) => m.border);
   for (const mix of padded)
