@@ -34,6 +34,8 @@ export interface ChannelOptions {
   readonly keep?: (name: string) => boolean;
   /** The name that one use of a shared one-dimensional initializer gets of its own. */
   readonly nameOf?: (node: number, input: number) => string | undefined;
+  /** Where an axis is a grid that can be cut in several directions, whole blocks (heads) go, not the same part of each. */
+  readonly blocks?: boolean;
 }
 
 /** One value and where its atoms lie: index `i` of axis `a` is slot `base[a] + i`. */
@@ -81,6 +83,8 @@ export interface Channels {
   readonly unit: Int32Array;
   readonly units: number;
   readonly quotas: readonly BlockQuota[];
+  /** Whether some grid could be cut in another direction as well: see `ChannelOptions.blocks`. */
+  readonly choices: boolean;
   /** What pins a slot; undefined for a slot of a unit. */
   pinOf(slot: number): PinReason | undefined;
   slotOf(at: AxisRef): number;
@@ -193,7 +197,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     if (runtime || !isFloat(value.dtype)) continue;
     value.shape.forEach((size, axis) => isWeight.fill(1, base[axis], base[axis] + size));
   }
-  settleGrids(grids, atoms, at, isWeight);
+  const choices = settleGrids(grids, atoms, at, isWeight, options.blocks ?? false);
 
   const { unit, units, pinned } = atoms.classes();
   return {
@@ -205,6 +209,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     unit,
     units,
     quotas,
+    choices: choices > 0,
     pinOf: (slot) => (pinned[slot] < 0 ? undefined : reasons[pinned[slot]]),
     slotOf: at,
     captured: (node) => capturedBy(graph.node[node]),

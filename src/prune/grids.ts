@@ -11,7 +11,8 @@ type Option = Grid['options'][number];
 
 /**
  * Chooses a direction for every grid: the one that leaves most slices of weights removable, then the finer one, then the
- * first.
+ * first. Where it is asked for blocks, the coarser one (whole heads).
+ * @returns how many grids had several free directions
  * Grids that leave no choice come first, for what they pin decides others; those of weights come last, for they follow
  * what the weight meets.
  */
@@ -20,7 +21,9 @@ export function settleGrids(
   atoms: Atoms,
   slotOf: (at: AxisRef) => number,
   isWeight: Uint8Array,
-): void {
+  blocks: boolean,
+): number {
+  let choices = 0;
   let open = grids;
   while (open.length > 0) {
     const state = stateOf(atoms, isWeight);
@@ -32,13 +35,19 @@ export function settleGrids(
     const forced = open.filter(({ grid }) => grid.options.filter(isFree).length <= 1);
     const computed = open.filter(({ grid }) => grid.options.some((o) => o.link.to.value.known === undefined));
     const now = forced.length > 0 ? forced : (computed.length > 0 ? computed : open).slice(0, 1);
+    if (forced.length === 0) choices += now.length;
     for (const { grid, settle } of now) {
-      const chosen = best(grid.options, (o) => (isFree(o) ? worth(grid, o, state, slots) : [-1, 0]));
+      const chosen = best(grid.options, (o) => {
+        if (!isFree(o)) return [-1, 0];
+        const [live, classes] = worth(grid, o, state, slots);
+        return [live, blocks ? -classes : classes];
+      });
       const others = grid.options.filter((o) => o !== chosen).map((o) => o.axis);
       settle(chosen.link, others);
     }
     open = open.filter((g) => !now.includes(g));
   }
+  return choices;
 }
 
 interface State {

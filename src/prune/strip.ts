@@ -70,19 +70,24 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   let alongside = options.alongside ?? [];
   let seen = clean === original ? analysis : await analyse(fileOf(file, model), analysis.options);
   const counts = new Map<string, { before: number; after: number }>();
-  for (let round = 0; round < ROUNDS; round++) {
-    const nodes = seen.channelNodes();
-    const channels = relateChannels({ model, nodes }, { keep });
-    const { families } = unitsOf(channels);
-    if (round === 0) for (const f of families) counts.set(f.name, { before: f.count, after: f.count });
-    const flow = await analyseFlow(channels, measureBy(model, [feedsOf(seen, seed, options)], channels.slots));
-    const selection = selectUnits(channels, flow);
-    if (selection.count === 0) break;
-    for (const f of families) account(counts, f, selection.removed);
-    model = cutUnits(channels, flow, selection);
-    const silent = { ...flow, level: new Float64Array(flow.level.length) };
-    alongside = alongside.map((m) => cutUnits(relateChannels({ model: m, nodes }, { keep }), silent, selection));
-    seen = await analyse(fileOf(file, model), analysis.options);
+  // Zeros may lie in either direction of a grid (dimensions of all heads, whole heads): what one leaves the other finds.
+  for (const blocks of [false, true]) {
+    for (let round = 0; round < ROUNDS; round++) {
+      const nodes = seen.channelNodes();
+      const relate = (m: ModelProto) => relateChannels({ model: m, nodes }, { keep, blocks });
+      const channels = relate(model);
+      if (blocks && !channels.choices) break;
+      const { families } = unitsOf(channels);
+      if (!blocks && round === 0) for (const f of families) counts.set(f.name, { before: f.count, after: f.count });
+      const flow = await analyseFlow(channels, measureBy(model, [feedsOf(seen, seed, options)], channels.slots));
+      const selection = selectUnits(channels, flow);
+      if (selection.count === 0) break;
+      for (const f of families) account(counts, f, selection.removed, blocks);
+      model = cutUnits(channels, flow, selection);
+      const silent = { ...flow, level: new Float64Array(flow.level.length) };
+      alongside = alongside.map((m) => cutUnits(relate(m), silent, selection));
+      seen = await analyse(fileOf(file, model), analysis.options);
+    }
   }
   const drift = await proveEqual(original, model, runsOf(analysis, seed, options), {
     behind: floatsBehind(analysis),
@@ -100,14 +105,18 @@ export function channelsOf(analysis: Analysis, options: Parameters<typeof relate
   return relateChannels({ model, folder, nodes: analysis.channelNodes() }, options);
 }
 
+/** Whole blocks are counted apart: they are other units than the parts of all blocks. */
 function account(
   counts: Map<string, { before: number; after: number }>,
   family: UnitFamily,
   removed: Uint8Array,
+  blocks: boolean,
 ): void {
   const gone = family.units.reduce((n, unit) => n + removed[unit], 0);
-  const known = counts.get(family.name);
+  const name = blocks && counts.get(family.name)?.after !== family.count ? `${family.name}, whole blocks` : family.name;
+  const known = counts.get(name);
   if (known) known.after -= gone;
+  else if (gone > 0) counts.set(name, { before: family.count, after: family.count - gone });
 }
 
 function fileOf(file: OnnxFile, model: ModelProto): OnnxFile {

@@ -51,6 +51,17 @@ describe('attention spelled out', () => {
     ]);
   });
 
+  test('whole heads go where their values are zero', async () => {
+    const { removed, dims } = await attention({ v: [2, 3] });
+    expect(removed).toBe(1);
+    expect([dims('w_q'), dims('w_k'), dims('w_v'), dims('w_o')]).toEqual([
+      [6, 3],
+      [6, 3],
+      [6, 2],
+      [2, 6],
+    ]);
+  });
+
   test('a dimension whose queries hold a constant other than zero stays', async () => {
     const constant = [0.5, 2, 0.5, 0.5, 2, 0.5];
     expect((await attention({ q: [1, 4] }, { q: constant })).removed).toBe(0);
