@@ -31,8 +31,8 @@ export function matchFactors(from: readonly number[], to: readonly number[]): Fa
  * The channel relation of operators that keep elements in order and regroup axes (Reshape, Flatten, Squeeze, Unsqueeze).
  *
  * Axes that are only carried over keep their channels. Merged axes make a grid: index `j` of [C, H, W] → [C·H·W] belongs
- * to channel ⌊j / (H·W)⌋, or to column j mod W; likewise where an axis is split. Where several axes become several others,
- * every index of the outermost one is a block of consecutive elements, and the inner ones are pinned.
+ * to channel ⌊j / (H·W)⌋, or to column j mod W; likewise where an axis is split. Where several axes become several others
+ * ([N, H·D] → [N·H, D]), the outermost ones may be cut, or the innermost ones; those between are pinned.
  */
 export function regrouping(op: string, x: ChannelValue, y: ChannelValue): ChannelRelation {
   const links: Link[] = [];
@@ -46,16 +46,29 @@ export function regrouping(op: string, x: ChannelValue, y: ChannelValue): Channe
     else if (to.length === 1) grids.push({ options: digits(x, from, inner), why });
     else if (from.length === 1) grids.push({ options: digits(y, to, outer), why });
     else {
-      const [p, q] = [x.shape[from[0]], y.shape[to[0]]];
-      if (q % p === 0) links.push({ from: outer, to: inner, map: digit(q, q / p, p), constants: 'same' });
-      else if (p % q === 0) links.push({ from: inner, to: outer, map: digit(p, p / q, q), constants: 'same' });
-      else pins.push({ at: outer, why: `${op} ${shapes}` }, { at: inner, why: `${op} ${shapes}` });
-      const mixed = `${op} ${shapes} splits the indices of this axis`;
-      for (const axis of from.slice(1)) pins.push({ at: at(x, axis), why: mixed });
-      for (const axis of to.slice(1)) pins.push({ at: at(y, axis), why: mixed });
+      const splits = `${op} ${shapes} splits the indices of this axis`;
+      const ends = [nested(outer, inner, 'outer'), nested(at(x, from.at(-1)!), at(y, to.at(-1)!), 'inner')];
+      const options = ends.flatMap((o) => o ?? []);
+      if (options.length > 0) grids.push({ options, why });
+      const open = options.flatMap(({ link }) => [link.from, link.to]);
+      for (const ref of [...from.map((axis) => at(x, axis)), ...to.map((axis) => at(y, axis))]) {
+        if (!open.some((o) => o.value === ref.value && o.axis === ref.axis)) pins.push({ at: ref, why: splits });
+      }
     }
   }
   return { links, pins, grids };
+}
+
+/**
+ * Two axes at the same end of axes that become others: the indices of the shorter one are blocks of consecutive ones of the
+ * longer (outer), or their remainders (inner). @returns nothing where neither size divides the other
+ */
+function nested(a: AxisRef, b: AxisRef, end: 'outer' | 'inner'): Grid['options'][number] | undefined {
+  const [p, q] = [a.value.shape[a.axis], b.value.shape[b.axis]];
+  const [from, to, small, large] = p <= q ? [a, b, p, q] : [b, a, q, p];
+  if (large % small !== 0) return undefined;
+  const map = digit(large, end === 'outer' ? large / small : 1, small);
+  return { axis: from, link: { from, to, map, constants: 'same' } };
 }
 
 function at(value: ChannelValue, axis: number): AxisRef {

@@ -42,8 +42,7 @@ export function settleGrids(
         const [live, classes] = worth(grid, o, state, slots);
         return [live, blocks ? -classes : classes];
       });
-      const others = grid.options.filter((o) => o !== chosen).map((o) => o.axis);
-      settle(chosen.link, others);
+      settle(chosen.link, othersThan(chosen, grid));
     }
     open = open.filter((g) => !now.includes(g));
   }
@@ -66,6 +65,13 @@ function stateOf(atoms: Atoms, isWeight: Uint8Array): State {
     pinned: (slot) => pinned[slot] >= 0,
     size: (root) => sizes[root],
   };
+}
+
+/** @returns the axes of the options that were not chosen: they keep all their indices. */
+function othersThan(chosen: Option, { options }: Grid): AxisRef[] {
+  const isOwn = (ref: AxisRef): boolean =>
+    [chosen.link.from, chosen.link.to].some((own) => own.axis === ref.axis && own.value.name === ref.value.name);
+  return options.filter((o) => o !== chosen).flatMap(({ link }) => [link.from, link.to].filter((ref) => !isOwn(ref)));
 }
 
 /** The first of the options with the largest worth. */
@@ -100,13 +106,13 @@ function worth(grid: Grid, option: Option, state: State, slots: (at: AxisRef) =>
   }
   const pinned = new Set<number>();
   const members = new Set<number>();
-  for (const { axis, link } of grid.options) {
+  for (const { link } of grid.options) {
     for (const slot of [...slots(link.from), ...slots(link.to)]) {
       members.add(state.root(slot));
       if (state.pinned(slot)) pinned.add(find(slot));
     }
-    if (axis !== option.axis) for (const slot of slots(axis)) pinned.add(find(slot));
   }
+  for (const ref of othersThan(option, grid)) for (const slot of slots(ref)) pinned.add(find(slot));
   let live = 0;
   const classes = new Set<number>();
   for (const root of members) {

@@ -72,8 +72,17 @@ export function unitsOf(channels: Channels, trained?: (parameter: string) => boo
   }
   const macs = macsPerUnit(channels);
   const groups = new Map<string, number[]>();
+  const computed = new Uint8Array(channels.units);
+  for (const { value, base, runtime } of channels.values.values()) {
+    if (!runtime) continue;
+    value.shape.forEach((size, axis) => {
+      for (let slot = base[axis]; slot < base[axis] + size; slot++)
+        if (channels.unit[slot] >= 0) computed[channels.unit[slot]] = 1;
+    });
+  }
   made.forEach((parts, unit) => {
-    if (parts.size === 0) return;
+    // What no computed value has (a part of a parameter that nothing reads) is no channel.
+    if (parts.size === 0 || computed[unit] === 0) return;
     const signature = [...parts.keys()].join('\n');
     const members = groups.get(signature);
     if (members) members.push(unit);

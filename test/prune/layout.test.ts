@@ -31,6 +31,21 @@ describe('merged axes', () => {
     expect(dims('w2')).toEqual([72, 2]);
   });
 
+  test('the batch merged with heads: the same dimensions go from every head', async () => {
+    const net = new TinyNet();
+    net.node('MatMul', ['x', net.weight('w1', [5, 12], columns([5, 12], [1, 5, 9, 2]))], 'h');
+    net.node('Reshape', ['h', net.ints('target', [-1, 4, 4])], 'heads');
+    net.node('Relu', ['heads'], 'r');
+    net.node('Reshape', ['r', net.ints('back', [-1, 4, 12])], 'f');
+    net.node('MatMul', ['f', net.weight('w2', [12, 3])], 'y');
+    const { removed, dims } = await stripped(net.file(['N', 4, 5], ['N', 4, 3]));
+    expect(removed).toBe(1);
+    expect([dims('w1'), dims('w2')]).toEqual([
+      [5, 9],
+      [9, 3],
+    ]);
+  });
+
   test('a target that is computed from Shape', async () => {
     const net = new TinyNet();
     start(net);
