@@ -1,7 +1,7 @@
 import { epochOrder } from '../data/split.js';
 import type { AugmentName } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { StepGraph } from './engine.js';
+import type { FeedSlot, StepGraph } from './engine.js';
 import { feedNames } from './step.js';
 import type { Teacher } from './teacher.js';
 import type { BatchSource } from './trainer.js';
@@ -35,26 +35,30 @@ export function batchSource(step: StepGraph, options: SourceOptions): BatchSourc
   const perStep = batch * microBatches;
   const stepsPerEpoch = Math.floor(indices.length / perStep);
   let order: { epoch: number; indices: Uint32Array } | undefined;
+  const chosenFor = (epoch: number, from: number, count: number): Uint32Array => {
+    if (order?.epoch !== epoch) order = { epoch, indices: epochOrder(indices, seed, epoch) };
+    return order.indices.subarray(from * perStep, (from + count) * perStep);
+  };
+  const slotOf = (name: string): FeedSlot | undefined => step.feeds.find((slot) => slot.name === name);
   return {
     stepsPerEpoch,
     async chunk(epoch, from, count) {
-      if (order?.epoch !== epoch) {
-        order = { epoch, indices: epochOrder(indices, seed, epoch) };
-      }
-      const chosen = order.indices.subarray(from * perStep, (from + count) * perStep);
+      const chosen = chosenFor(epoch, from, count);
       const gathered = await samples.gather(chosen, { policy: augment, seed, epoch });
-      const given: Record<string, Tensor | undefined> = { ...gathered.inputs, [feedNames.target]: gathered.targets };
-      if (teacher) {
-        const known = augment === 'none' ? chosen : undefined;
-        given[feedNames.teacher] = await teacher.scores(gathered.inputs, known);
-      }
       const feeds: Record<string, Tensor> = {};
       for (const slot of step.feeds) {
-        const tensor = given[slot.name];
+        const tensor = slot.name === feedNames.target ? gathered.targets : gathered.inputs[slot.name];
         if (tensor) feeds[slot.name] = { ...asFed(tensor, slot.dtype), dims: [count, ...slot.shape] };
       }
       return feeds;
     },
+    ...(teacher && {
+      async complete(chunk, epoch, from, count) {
+        const known = augment === 'none' ? chosenFor(epoch, from, count) : undefined;
+        const scores = await teacher.scores(chunk, count * perStep, known);
+        return { ...chunk, [feedNames.teacher]: { ...scores, dims: [count, ...slotOf(feedNames.teacher)!.shape] } };
+      },
+    }),
   };
 }
 

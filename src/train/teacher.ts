@@ -15,11 +15,12 @@ import { scoresOf } from './loss.js';
 /** A model whose scores (logits) another one learns to give. */
 export interface Teacher {
   /**
-   * @param inputs samples by input name, the leading axis counts them: a multiple of the batch of the training graph
+   * @param inputs by input name, one sample after the other in whatever leading axes
+   * @param samples their number: a multiple of the batch of the training graph
    * @param known numbers of the samples where they are fed as they are, for what was computed once to be kept
    * @returns float32 [samples, …]
    */
-  scores(inputs: Readonly<Record<string, Tensor>>, known?: ArrayLike<number>): Promise<Tensor>;
+  scores(inputs: Readonly<Record<string, Tensor>>, samples: number, known?: ArrayLike<number>): Promise<Tensor>;
   close(): Promise<void>;
 }
 
@@ -48,12 +49,11 @@ export async function openTeacher(graph: TrainingGraph, options: TeacherOptions)
   };
 
   const run = async (inputs: Readonly<Record<string, Tensor>>, from: number): Promise<Float32Array> => {
-    const feeds = Object.fromEntries(graph.inputs.map(({ name }) => [name, rows(inputs[name], from, batch)]));
+    const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }) => [name, part(inputs[name], from, shape)]));
     return (await session.run(feeds, [scores]))[scores].data as Float32Array;
   };
   return {
-    async scores(inputs, known) {
-      const samples = inputs[graph.inputs[0].name].dims[0];
+    async scores(inputs, samples, known) {
       const data = new Float32Array(samples * each);
       for (let from = 0; from < samples; from += batch) {
         const numbers = known && Array.from({ length: batch }, (_, i) => known[from + i]);
@@ -94,11 +94,10 @@ function forwardModel(
   return { model: makeModel(made, TRAINING_OPSET, [...g.domains]), scores: name, shape };
 }
 
-/** @returns `count` rows of a tensor, as a view. */
-function rows(tensor: Tensor, from: number, count: number): Tensor {
-  const each = sizeOf(tensor.dims.slice(1));
-  const data = Array.isArray(tensor.data)
-    ? tensor.data.slice(from * each, (from + count) * each)
-    : tensor.data.subarray(from * each, (from + count) * each);
-  return { dtype: tensor.dtype, dims: [count, ...tensor.dims.slice(1)], data } as Tensor;
+/** @returns what a batch of the given shape holds from sample `from` on, as a view. */
+function part(tensor: Tensor, from: number, shape: readonly number[]): Tensor {
+  const each = sizeOf(shape.slice(1));
+  const range = [from * each, (from + shape[0]) * each] as const;
+  const data = Array.isArray(tensor.data) ? tensor.data.slice(...range) : tensor.data.subarray(...range);
+  return { dtype: tensor.dtype, dims: shape, data } as Tensor;
 }

@@ -11,6 +11,11 @@ export interface BatchSource {
   readonly stepsPerEpoch: number;
   /** @returns tensors by feed name for `count` steps from step `from` of the epoch: leading axes [count, (micro), batch]. */
   chunk(epoch: number, from: number, count: number): Promise<Record<string, Tensor>>;
+  /**
+   * Adds to a chunk what takes the processor's threads itself, and so is done between two runs of the engine: side by side
+   * they would wait for each other.
+   */
+  complete?(chunk: Record<string, Tensor>, epoch: number, from: number, count: number): Promise<Record<string, Tensor>>;
 }
 
 export interface TrainPlan {
@@ -104,7 +109,9 @@ export async function train(
     if (hooks.deadline !== undefined && performance.now() > hooks.deadline) return 'out of time';
     if (prepared?.at !== done) prepared = prepare(done);
     const { count, batch } = prepared;
-    const feeds = { ...(await batch), ...scalars(step, plan, done, count) };
+    const [epoch, first] = [Math.floor(done / source.stepsPerEpoch), done % source.stepsPerEpoch];
+    const chunk = (await source.complete?.(await batch, epoch, first, count)) ?? (await batch);
+    const feeds = { ...chunk, ...scalars(step, plan, done, count) };
     const next = done + count;
     prepared = next < total ? prepare(next) : undefined;
     const before = performance.now();
