@@ -22,7 +22,7 @@ const TRIAL = 0.5;
 /** A further round may lose this factor more while it is made sparse; after one that lost too much, the root of it. */
 const BOLDER = 4;
 /** Where there is one round only it has to do what several would. */
-const ALONE = 3;
+const ALONE = 2;
 /** A step that is hardly one ends the search. */
 const SMALLEST_STEP = 1.3;
 /** A round that removes less than this share of the units ends the search. */
