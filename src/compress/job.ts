@@ -155,7 +155,8 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     },
     async realSamples() {
       const indices = samples.train.indices.subarray(0, PROVED_ON);
-      const size = fixedBatch ?? indices.length;
+      // The user's own model is run: one that was exported with a literal batch takes no other, even if training does.
+      const size = analysis.batch.kind === 'free' ? indices.length : (analysis.inputs[0].shape[0] ?? 1);
       const batches: Record<string, Tensor>[] = [];
       for (let from = 0; from + size <= indices.length; from += size) {
         batches.push({ ...(await samples.train.data.gather(indices.subarray(from, from + size))).inputs });

@@ -180,7 +180,9 @@ async function mixes(
   const seed = (options.seed ?? 0) + 1;
   const whole = makeFeeds(inputs, batch, sizes, seed, options.samples);
   const parts = Array.from({ length: ROWS }, (_, r) => rowsOf(whole, inputs, r * literal, literal));
-  const single = await openSession(file.path || file.model, { file: file.path });
+  // Never from the path: a model that was cut or trained since is not what lies there.
+  const model = inlined(file);
+  const single = await openSession(model, { file: file.path });
   const singles: Record<string, Tensor>[] = [];
   try {
     for (const part of parts) singles.push(await single.run(part));
@@ -190,7 +192,7 @@ async function mixes(
   let together: Record<string, Tensor>;
   let changed: Record<string, Tensor>;
   try {
-    const many = await openSession(atBatch(inlined(file), plan, batch), { file: file.path });
+    const many = await openSession(atBatch(model, plan, batch), { file: file.path });
     try {
       together = await many.run(whole);
       changed = await many.run(otherRow(whole, inputs, seed));
