@@ -258,8 +258,8 @@ export function perChannel(g: GraphBuilder, vector: Value, x: Value): Value {
 }
 
 /** @returns a thunk that emits only when it is first called. */
-export function once(emit: () => Value): () => Value {
-  let made: Value | undefined;
+export function once<T>(emit: () => T): () => T {
+  let made: T | undefined;
   return () => {
     made ??= emit();
     return made;

@@ -83,20 +83,26 @@ export interface AxisRef {
  * Index `j` of axis `to` carries the same channel as index `map[j]` of axis `from` (-1: no channel, a constant zero).
  * Without `map` the indices are equal. Where several links lead to one axis (Concat), an index belongs to those whose map
  * is not -1. `from` is an output and `to` an input where one output channel stands for several of the input (Reshape that
- * splits an axis): then the output channel holds a constant where all of them hold the same one.
+ * splits an axis): then the output channel holds a constant where all of them hold the same one. Both are outputs where
+ * `to` follows from `from` alone, whatever the inputs are.
  *
  * `constants`: what becomes of a channel that holds one constant: `same` - it still holds one constant (elementwise,
- * layout); `zero` - only zero stays (zero padding, sums over sizes that may vary); `never`.
+ * layout); `zero` - only zero stays (zero padding, sums over sizes that may vary); `never`; `any` - what stands there says
+ * nothing of constants: they are told by the other links and mixes of the channel (gates of a recurrent unit).
  */
 export interface Link {
   readonly from: AxisRef;
   readonly to: AxisRef;
   readonly map?: Int32Array;
-  readonly constants: 'same' | 'zero' | 'never';
+  readonly constants: 'same' | 'zero' | 'never' | 'any';
 }
 
-/** Output channels as weighted sums of input channels: Conv, ConvTranspose, Gemm, MatMul with known weights. */
+/**
+ * Output channels as weighted sums of input channels: Conv, ConvTranspose, Gemm, MatMul with known weights; or as any
+ * function of several such sums, which are gated against each other (recurrent operators).
+ */
 export interface Mix {
+  /** An axis of an input, or of an output of the same node: then the channels of the step before are mixed. */
   readonly input: AxisRef;
   readonly output: AxisRef;
   readonly weight: ChannelValue;
@@ -116,8 +122,18 @@ export interface Mix {
   readonly border: boolean;
   /** Bias or other parameter along the output axis, if any. */
   readonly bias?: { readonly value: ChannelValue; readonly axis: number };
-  /** Adds `delta[o]` to output channel `o` of the cut graph, for good: into the bias, or by a new one. */
-  addBias(cut: CutNode, delta: Float64Array): void;
+  /**
+   * The weight's `outAxis` holds `count` blocks of rows, each with one row for every output channel. Where the rows of block
+   * `candidate` give zero, the output is zero whatever the others give; there are no other constants (absent: none).
+   */
+  readonly gates?: { readonly count: number; readonly candidate?: number };
+  /** Its share of the node's multiply–accumulates, where the node has several mixes (absent: all). */
+  readonly share?: number;
+  /**
+   * Adds `delta[o]` to output channel `o` of the cut graph, for good: into the bias, or by a new one. Absent where that is
+   * not possible: input channels with other constants than zero stay then.
+   */
+  addBias?(cut: CutNode, delta: Float64Array): void;
 }
 
 /**

@@ -287,7 +287,7 @@ export function groupSizes(mix: Mix): { ins: number; outs: number } {
 
 /** Unites what a mix relates. @returns the axis of the weight whose indices mean other channels in every group. */
 function relateMix(mix: Mix, atoms: Atoms, at: (ref: AxisRef) => number, quotas: BlockQuota[]): AxisRef | undefined {
-  const { input, output, weight, inAxis, outAxis, groups, blocked, bias } = mix;
+  const { input, output, weight, inAxis, outAxis, groups, blocked, gates, bias } = mix;
   const { ins, outs } = groupSizes(mix);
   const [x, y] = [at(input), at(output)];
   const [wIn, wOut] = [
@@ -299,7 +299,9 @@ function relateMix(mix: Mix, atoms: Atoms, at: (ref: AxisRef) => number, quotas:
   };
   if (bias && bias.value.shape[bias.axis] === outs * groups) unite(at(bias), y, outs * groups);
   if (groups === 1 || blocked === 'out') unite(at(wIn), x, ins * groups);
-  if (groups === 1 || blocked === 'in') unite(at(wOut), y, outs * groups);
+  if (groups === 1 || blocked === 'in') {
+    for (let gate = 0; gate < (gates?.count ?? 1); gate++) unite(at(wOut) + gate * outs * groups, y, outs * groups);
+  }
   if (groups === 1) return undefined;
   if (ins === 1) {
     // Depthwise: an input channel goes with all that is made of it.

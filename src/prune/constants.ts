@@ -80,7 +80,7 @@ class ConstantPass {
   private follow(node: RelatedNode, at: AxisRef, size: number): Uint8Array {
     const { relation, channel } = node;
     const links = (relation.links ?? []).filter((l) => same(l.to, at));
-    const joins = (relation.links ?? []).filter((l) => same(l.from, at));
+    const joins = (relation.links ?? []).filter((l) => same(l.from, at) && !isOutput(channel, l.to));
     const mixes = (relation.mixes ?? []).filter((m) => same(m.output, at));
     const all = new Uint8Array(size);
     if (links.length + joins.length + mixes.length === 0) return all;
@@ -90,8 +90,10 @@ class ConstantPass {
     for (const { input, weight, bias } of mixes) {
       for (const value of [input.value, weight, bias?.value]) if (value) related.add(value.name);
     }
-    // An operand that the rule does not relate to this axis may put anything into all of its channels.
-    if (channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x))) all.fill(1);
+    // An operand that the rule does not relate to this axis may put anything into all of its channels, unless they come
+    // from another output.
+    const derived = links.some((l) => isOutput(channel, l.from));
+    if (derived || channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x))) all.fill(1);
     const zero = new Uint8Array(size);
     for (const link of links) this.alongLink(link, all, relation.combine === 'product' ? zero : undefined);
     for (const link of joins) this.alongJoin(link, all);
@@ -106,6 +108,7 @@ class ConstantPass {
   }
 
   private alongLink({ from, map, constants }: Link, all: Uint8Array, zero?: Uint8Array): void {
+    if (constants === 'any') return;
     const base = this.baseOf(from);
     for (let j = 0; j < all.length; j++) {
       const i = map ? map[j] : j;
@@ -117,6 +120,7 @@ class ConstantPass {
 
   /** One output channel stands for several of the input: they must hold the same constant. */
   private alongJoin({ to, map, constants }: Link, all: Uint8Array): void {
+    if (constants === 'any') return;
     const base = this.baseOf(to);
     const first = new Float64Array(all.length).fill(Number.NaN);
     for (let i = 0; i < to.value.shape[to.axis]; i++) {
@@ -135,7 +139,10 @@ class ConstantPass {
     const stays = Uint8Array.from({ length: mix.input.value.shape[mix.input.axis] }, (_, i) =>
       this.passes(input + i, mix.border ? 'zero' : 'same') ? 1 : 0,
     );
-    visit((o, i, at) => {
+    const { gates } = mix;
+    if (gates && gates.candidate === undefined) all.fill(0);
+    visit((o, i, at, gate) => {
+      if (gates && gate !== gates.candidate) return;
       if (all[o] && !stays[i] && isLive(data, taps, at)) all[o] = 0;
     });
     if (!mix.bias) return;
@@ -214,10 +221,12 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
   const isZero = (slot: number): boolean => constant[slot] === 1 && level[slot] === 0;
 
   for (const { channel, relation } of channels.nodes.toReversed()) {
-    const outputs = channel.outputs.filter((o) => used.has(o.name));
     const links = relation.links ?? [];
     const mixes = relation.mixes ?? [];
     const contractions = relation.contractions ?? [];
+    const derived = new Set(links.filter((l) => isOutput(channel, l.from)).map((l) => l.to.value.name));
+    const outputs = channel.outputs.filter((o) => !derived.has(o.name) && (derived.size > 0 || used.has(o.name)));
+    while (spreadWithin(channel, links, mixes));
     for (const value of new Set(channel.inputs)) {
       const slots = value && channels.values.get(value.name);
       if (!slots?.runtime) continue;
@@ -276,6 +285,37 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
     }
   }
   return needed;
+
+  /** Marks what a node's outputs need of each other. @returns whether there was anything new. */
+  function spreadWithin(channel: RelatedNode['channel'], links: readonly Link[], mixes: readonly Mix[]): boolean {
+    let changed = false;
+    const mark = (slot: number): void => {
+      changed ||= needed[slot] === 0;
+      needed[slot] = 1;
+    };
+    for (const { from, to, map } of links) {
+      if (!isOutput(channel, from) || !isOutput(channel, to)) continue;
+      const [a, b] = [channels.slotOf(from), channels.slotOf(to)];
+      for (let j = 0; j < to.value.shape[to.axis]; j++) {
+        const i = map ? map[j] : j;
+        if (i >= 0 && needed[b + j]) mark(a + i);
+      }
+    }
+    for (const mix of mixes) {
+      if (!isOutput(channel, mix.input)) continue;
+      const [a, b] = [channels.slotOf(mix.input), channels.slotOf(mix.output)];
+      const data = weightOf(mix);
+      const { taps, visit } = layoutOf(mix);
+      visit((o, i, first) => {
+        if (needed[b + o] && !needed[a + i] && isLive(data, taps, first)) mark(a + i);
+      });
+    }
+    return changed;
+  }
+}
+
+function isOutput({ outputs }: RelatedNode['channel'], { value }: AxisRef): boolean {
+  return outputs.some((o) => o.name === value.name);
 }
 
 function same(a: AxisRef, b: AxisRef): boolean {

@@ -51,7 +51,7 @@ export function cutUnits(channels: Channels, flow: Flow, selection: Selection): 
       const delta = biases.get(mix);
       if (!delta) continue;
       const rows = kept(mix.output);
-      mix.addBias(node, rows ? Float64Array.from(rows, (o) => delta[o]) : delta);
+      mix.addBias!(node, rows ? Float64Array.from(rows, (o) => delta[o]) : delta);
     }
     const touched = [...channel.inputs, ...channel.outputs].some((value) =>
       value?.shape.some((_, axis) => kept({ value, axis }) !== undefined),

@@ -13,12 +13,12 @@ export interface Pair {
 /** How the elements of a mix's weight lie: per pair of channels, `taps` are offsets from the pair's first element. */
 export interface MixLayout {
   readonly taps: Int32Array;
-  /** Visits every pair of channels that share weights; outputs run outside, inputs inside. */
-  visit(each: (output: number, input: number, at: number) => void): void;
+  /** Visits every pair of channels that share weights, once in every gate; outputs run outside, inputs inside. */
+  visit(each: (output: number, input: number, at: number, gate: number) => void): void;
 }
 
 export function layoutOf(mix: Mix): MixLayout {
-  const { weight, inAxis, outAxis, groups, blocked } = mix;
+  const { weight, inAxis, outAxis, groups, blocked, gates } = mix;
   const strides = stridesOf(weight.shape);
   const { ins, outs } = groupSizes(mix);
   let taps = [0];
@@ -34,9 +34,10 @@ export function layoutOf(mix: Mix): MixLayout {
     taps: Int32Array.from(taps),
     visit(each) {
       for (let group = 0; group < groups; group++) {
-        for (let p = 0; p < outs; p++) {
-          const row = group * outStep + p * outStride + group * inStep;
-          for (let q = 0; q < ins; q++) each(group * outs + p, group * ins + q, row + q * inStride);
+        for (let r = 0; r < outs * (gates?.count ?? 1); r++) {
+          const row = group * outStep + r * outStride + group * inStep;
+          const [gate, p] = [Math.floor(r / outs), r % outs];
+          for (let q = 0; q < ins; q++) each(group * outs + p, group * ins + q, row + q * inStride, gate);
         }
       }
     },

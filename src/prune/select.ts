@@ -51,12 +51,12 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
           if (channels.unit[slot] >= 0 && flow.needed[slot] && flow.level[slot] !== 0) alive[channels.unit[slot]] = 1;
       }
   for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;
-  const padded = [...mixesOf(channels)].filter((m) => m.border);
-  for (const mix of padded)
-    if (!canMerge(channels, mix)) giveBack(channels, carriedBy(channels, flow, removed, mix), mix, removed);
-  settle(channels, flow, removed);
+  const mixes = [...mixesOf(channels)];
+  const padded = mixes.filter((m) => m.border && m.addBias);
+  const stuck = mixes.filter((m) => !m.addBias || (m.border && !canMerge(channels, m)));
+  settle(channels, flow, removed, stuck);
   const keepers = chooseKeepers(channels, flow, removed, padded);
-  settle(channels, flow, removed);
+  settle(channels, flow, removed, stuck);
   for (const mix of keepers.keys()) if (carriedBy(channels, flow, removed, mix).length === 0) keepers.delete(mix);
   return { removed, count: removed.reduce((n, r) => n + r, 0), keepers };
 }
@@ -97,9 +97,12 @@ function canMerge(channels: Channels, mix: Mix): boolean {
   return whole && channels.parameters.has(mix.weight.name);
 }
 
-function giveBack(channels: Channels, carried: readonly Carried[], mix: Mix, removed: Uint8Array): void {
+/** @returns whether a mix that can carry no constants would have had to carry one. */
+function giveBack(channels: Channels, flow: Flow, mix: Mix, removed: Uint8Array): boolean {
   const from = channels.slotOf(mix.input);
+  const carried = carriedBy(channels, flow, removed, mix);
   for (const { input } of carried) removed[channels.unit[from + input]] = 0;
+  return carried.length > 0;
 }
 
 /**
@@ -135,10 +138,12 @@ function chooseKeepers(channels: Channels, flow: Flow, removed: Uint8Array, padd
   return keepers;
 }
 
-/** Gives units back until every block has the same count and no axis is empty. */
-function settle(channels: Channels, flow: Flow, removed: Uint8Array): void {
+/** Gives units back until every block has the same count, no axis is empty and the `stuck` mixes lose no constants. */
+function settle(channels: Channels, flow: Flow, removed: Uint8Array, stuck: readonly Mix[]): void {
   for (let changed = true; changed;) {
-    changed = fillEmpty(channels, flow, removed);
+    changed = false;
+    for (const mix of stuck) changed = giveBack(channels, flow, mix, removed) || changed;
+    changed = fillEmpty(channels, flow, removed) || changed;
     for (const { base, size, blocks } of channels.quotas) {
       const block = size / blocks;
       const gone = Array.from({ length: blocks }, (_, b) => {

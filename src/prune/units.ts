@@ -170,16 +170,17 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
       if (bias) set(bias.value.name, bias.axis, 'shifts');
     }
     for (const { from, to } of relation.links ?? []) {
-      const target = channels.values.get(to.value.name);
-      if (!from.value.known || !target) continue;
-      if (!target.runtime) {
+      if (from.value.known && to.value.known) {
         const role = roles.get(`${to.axis} ${to.value.name}`);
         if (role) set(from.value.name, from.axis, role);
         continue;
       }
-      const input = channel.inputs.findIndex((x) => x?.name === from.value.name);
-      if (trained ? trained(from.value.name) : trains === undefined || trains.includes(input)) {
-        if (isReal(from.value.dtype)) set(from.value.name, from.axis, 'shifts');
+      // A parameter may be linked to the output, or the output to a parameter in which it has several indices.
+      const at = from.value.known ? from : to;
+      if (!at.value.known) continue;
+      const input = channel.inputs.findIndex((x) => x?.name === at.value.name);
+      if (trained ? trained(at.value.name) : trains === undefined || trains.includes(input)) {
+        if (isReal(at.value.dtype)) set(at.value.name, at.axis, 'shifts');
       }
     }
   }
@@ -199,7 +200,7 @@ function macsPerUnit(channels: Channels): Float64Array {
   for (const { relation, channel, proto } of channels.nodes) {
     const spec = specOf(proto.opType, proto.domain, channel.opset);
     for (const mix of relation.mixes ?? []) {
-      const total = spec?.macs?.(channel) ?? 0;
+      const total = (spec?.macs?.(channel) ?? 0) * (mix.share ?? 1);
       for (const at of [mix.input, mix.output]) {
         const base = channels.slotOf(at);
         const size = at.value.shape[at.axis];
@@ -238,7 +239,8 @@ function nameOf(parts: readonly UnitPart[], names: ReadonlyMap<string, string>):
 function pinnedOf(channels: Channels): PinnedChannels[] {
   const found: PinnedChannels[] = [];
   for (const { relation, channel } of channels.nodes) {
-    for (const { output } of relation.mixes ?? []) {
+    for (const { input, output } of relation.mixes ?? []) {
+      if (input.value.name === output.value.name) continue;
       const base = channels.slotOf(output);
       const of = output.value.shape[output.axis];
       const counts = new Map<PinReason, number>();

@@ -4,6 +4,7 @@ import type { NodeProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
 import type { ChannelNode, ChannelValue } from '../ops/spec.js';
+import { isFloat } from '../tensor/half.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 import { type FreeInput, freeInputs, makeFeeds, type Sizes, shapeAt } from './feeds.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
@@ -224,10 +225,17 @@ export function batchAxisOf(
   return moved.length === 1 && a[axis] * batches[1] === b[axis] * batches[0] ? axis : undefined;
 }
 
-/** @returns 1 for each element that was the same in all runs; a constant has no other runs. */
+/**
+ * @returns 1 for each element that was the same in all runs; a constant has no other runs. Floats that change in number
+ * are the same where one number fills them in all runs (initial states of a batch).
+ */
 function stability(tensor: Tensor, others: readonly (Tensor | undefined)[]): Uint8Array | 'all' {
   const seen = others.filter((t) => t !== undefined);
-  if (seen.some((t) => String(t.dims) !== String(tensor.dims))) return new Uint8Array(tensor.data.length);
+  if (seen.some((t) => String(t.dims) !== String(tensor.dims))) {
+    const [first] = tensor.data;
+    const filled = (t: Tensor): boolean => Array.from(t.data as ArrayLike<unknown>).every((x) => Object.is(x, first));
+    return isFloat(tensor.dtype) && [tensor, ...seen].every(filled) ? 'all' : new Uint8Array(tensor.data.length);
+  }
   const same = Uint8Array.from({ length: tensor.data.length }, (_, i) =>
     seen.every((t) => Object.is(t.data[i], tensor.data[i])) ? 1 : 0,
   );

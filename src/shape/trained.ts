@@ -117,6 +117,9 @@ const transparent = new Set([
   'BatchNormalization',
 ]);
 
+/** Weighted operators whose channels lie along the last axis of the output. */
+const alongLast = new Set(['MatMul', 'Gemm', 'LayerNormalization', 'LSTM', 'GRU', 'RNN']);
+
 /** Remembers on which axis a node's output holds the channels of a weighted operator before it. */
 function noteChannelAxis(
   node: NodeProto,
@@ -128,7 +131,7 @@ function noteChannelAxis(
   const output = node.output[0];
   const rank = source.shape(output)?.length ?? 0;
   const before = node.input.map((name) => axes.get(name)).find((axis) => axis !== undefined);
-  if (weighted && (node.opType === 'MatMul' || node.opType === 'Gemm' || node.opType === 'LayerNormalization')) {
+  if (weighted && alongLast.has(node.opType)) {
     axes.set(output, rank - 1);
   } else if (weighted && node.opType !== 'PRelu') {
     axes.set(output, 1);

@@ -54,6 +54,8 @@ export function malformed({ relation }: Related): string[] {
 export async function leaks({ net, node, relation, results, session }: Related): Promise<string[]> {
   const found: string[] = [];
   const links = relation.links ?? [];
+  // What comes into one channel of a recurrent node reaches all others in the next step.
+  if (relation.mixes?.some((m) => node.outputs.includes(m.input.value))) return found;
   for (const input of node.inputs) {
     if (!input || !net.wanted.includes(input.name)) continue;
     for (let axis = 0; axis < input.shape.length; axis++) {
@@ -129,38 +131,102 @@ export async function miscut(related: Related): Promise<string[]> {
   const { net, node, relation, results } = related;
   const found: string[] = [];
   for (const members of removable(node, relation)) {
-    const kept = ({ value, axis }: AxisRef): Int32Array | undefined => {
-      const gone = members.filter((m) => m.name === value.name && m.axis === axis).map((m) => m.index);
-      if (gone.length === 0) return undefined;
-      const all = Array.from({ length: value.shape[axis] }, (_, i) => i);
-      return Int32Array.from(all.filter((i) => !gone.includes(i)));
+    found.push(...(await differingWithout(related, members, net.values, results)));
+  }
+  return found;
+}
+
+/**
+ * Kills one unit of a recurrent node after the other, by what makes it and by what reads it. @returns units that are not
+ * zero then, or without which the node gives anything else.
+ */
+export async function undead(related: Related): Promise<string[]> {
+  const { net, relation, session } = related;
+  const mixes = relation.mixes?.filter((m) => m.gates) ?? [];
+  const found: string[] = [];
+  if (mixes.length === 0) return found;
+  const { output } = mixes[0];
+  const size = output.value.shape[output.axis];
+  for (let unit = 0; unit < size; unit++) {
+    const members: Member[] = [{ name: output.value.name, axis: output.axis, index: unit }];
+    const made: Record<string, Tensor> = { ...net.values };
+    const read: Record<string, Tensor> = { ...net.values };
+    const zero = (values: Record<string, Tensor>, { name, axis, index }: Member): void => {
+      if (values[name]) values[name] = changedSlice(values[name], axis, index, () => 0);
     };
-    const what = members.map((m) => `${m.name}.${m.axis}[${m.index}]`).join(' ');
-    const cutValues: Record<string, Tensor> = {};
-    for (const x of node.inputs)
-      if (x) cutValues[x.name] = cutTensor(net.values[x.name], (axis) => kept({ value: x, axis }));
-    const { nodes, constants } = cutOf(net, node, relation, kept, cutValues);
-    const initializers = { ...constants, ...only(cutValues, (n) => net.parameters.has(n)) };
-    const inputs = only(cutValues, (n) => !net.parameters.has(n));
-    const model = makeModel(
-      makeGraph({
-        node: nodes,
-        input: Object.entries(inputs).map(([n, t]) => makeValueInfo(n, t.dtype, t.dims)),
-        initializer: Object.entries(initializers).map(([n, t]) => makeTensor(n, t)),
-        output: net.outputs.map((name) => ({ name, metadataProps: [] })),
-      }),
-      net.opset,
-    );
-    try {
-      const after = await run(model, inputs);
-      for (const y of node.outputs) {
-        const expected = cutTensor(results[y.name], (axis) => kept({ value: y, axis }));
-        const worst = difference(expected, after[y.name]);
-        if (!(worst <= 1e-6)) found.push(`without ${what}: ${y.name} [${after[y.name].dims}] differs by ${worst}`);
-      }
-    } catch (error) {
-      found.push(`without ${what}: ${error instanceof Error ? error.message : error}`);
+    for (const { input, weight, inAxis, outAxis, gates } of mixes) {
+      const own = Array.from({ length: gates!.count }, (_, gate) => gate * size + unit);
+      for (const index of own) members.push({ name: weight.name, axis: outAxis, index });
+      if (gates!.candidate !== undefined)
+        zero(made, { name: weight.name, axis: outAxis, index: own[gates!.candidate] });
+      if (input.value !== output.value) continue;
+      const column = { name: weight.name, axis: inAxis, index: unit };
+      members.push(column);
+      zero(read, column);
+      // The unit may go on reading itself.
+      read[weight.name] = withRows(read[weight.name], net.values[weight.name], outAxis, own);
     }
+    for (const link of relation.links ?? []) {
+      for (const [i, j] of pairsOf(link)) {
+        const forwards = link.to.value === output.value;
+        if ((forwards ? j : i) !== unit) continue;
+        const { value, axis } = forwards ? link.from : link.to;
+        const member = { name: value.name, axis, index: forwards ? i : j };
+        members.push(member);
+        if (link.constants === 'zero') zero(made, member);
+      }
+    }
+    if (mixes.every((m) => m.gates!.candidate !== undefined)) {
+      const results = await session.run(feedsOf(net, made));
+      for (const { name, axis, index } of members) {
+        const alive = name in results && slice(results[name], axis, index).some((v) => v !== 0);
+        if (alive) found.push(`${name}.${axis}[${index}] is not zero`);
+      }
+      found.push(...(await differingWithout(related, members, made, results)));
+    }
+    found.push(...(await differingWithout(related, members, read, await session.run(feedsOf(net, read)))));
+  }
+  return found;
+}
+
+/** @returns how the node without some channels differs from what it gave before on the others. */
+async function differingWithout(
+  { net, node, relation }: Related,
+  members: readonly Member[],
+  values: Readonly<Record<string, Tensor>>,
+  results: Readonly<Record<string, Tensor>>,
+): Promise<string[]> {
+  const found: string[] = [];
+  const kept = ({ value, axis }: AxisRef): Int32Array | undefined => {
+    const gone = members.filter((m) => m.name === value.name && m.axis === axis).map((m) => m.index);
+    if (gone.length === 0) return undefined;
+    const all = Array.from({ length: value.shape[axis] }, (_, i) => i);
+    return Int32Array.from(all.filter((i) => !gone.includes(i)));
+  };
+  const what = members.map((m) => `${m.name}.${m.axis}[${m.index}]`).join(' ');
+  const cutValues: Record<string, Tensor> = {};
+  for (const x of node.inputs) if (x) cutValues[x.name] = cutTensor(values[x.name], (axis) => kept({ value: x, axis }));
+  const { nodes, constants } = cutOf(net, node, relation, kept, cutValues);
+  const initializers = { ...constants, ...only(cutValues, (n) => net.parameters.has(n)) };
+  const inputs = only(cutValues, (n) => !net.parameters.has(n));
+  const model = makeModel(
+    makeGraph({
+      node: nodes,
+      input: Object.entries(inputs).map(([n, t]) => makeValueInfo(n, t.dtype, t.dims)),
+      initializer: Object.entries(initializers).map(([n, t]) => makeTensor(n, t)),
+      output: net.outputs.map((name) => ({ name, metadataProps: [] })),
+    }),
+    net.opset,
+  );
+  try {
+    const after = await run(model, inputs);
+    for (const y of node.outputs) {
+      const expected = cutTensor(results[y.name], (axis) => kept({ value: y, axis }));
+      const worst = difference(expected, after[y.name]);
+      if (!(worst <= 1e-6)) found.push(`without ${what}: ${y.name} [${after[y.name].dims}] differs by ${worst}`);
+    }
+  } catch (error) {
+    found.push(`without ${what}: ${error instanceof Error ? error.message : error}`);
   }
   return found;
 }
@@ -276,6 +342,15 @@ function changedSlice(x: Tensor, axis: number, index: number, change: (v: number
   const data = (x.data as Float32Array).slice();
   along(x.dims, axis, (e, i) => {
     if (i === index) data[e] = change(data[e]);
+  });
+  return { ...x, data };
+}
+
+/** @returns a tensor with some indices of an axis as another one has them. */
+function withRows(x: Tensor, from: Tensor, axis: number, indices: readonly number[]): Tensor {
+  const data = (x.data as Float32Array).slice();
+  along(x.dims, axis, (e, i) => {
+    if (indices.includes(i)) data[e] = (from.data as Float32Array)[e];
   });
   return { ...x, data };
 }

@@ -16,6 +16,11 @@ export function naiveMacs({ op, inputs, outputs: [y], attrs }: ChannelNode): num
     for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < inner; k++) count++;
   } else if (op === 'MatMul') {
     for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < x!.shape.at(-1)!; k++) count++;
+  } else if (op === 'LSTM' || op === 'GRU' || op === 'RNN') {
+    const [, r] = inputs.slice(1);
+    const [directions, rows, columns] = w!.shape;
+    for (let step = 0; step < x!.shape[0] * x!.shape[1] * directions; step++)
+      for (let row = 0; row < rows; row++) count += columns + r!.shape[2];
   } else throw new Error(`no naive count for ${op}`);
   return count;
 }
