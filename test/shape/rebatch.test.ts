@@ -32,6 +32,17 @@ test('a literal batch is rewritten in a copy, and the file stays what it is', as
   expect(analysis.values.get('shape')!.known!.tensor.data).toEqual(BigInt64Array.of(1n, 12n));
 });
 
+test('a model in memory is tried itself, not what lies at the path that it came from', async () => {
+  const file = net({
+    nodes: [makeNode('Reshape', ['x', 'shape'], ['f']), makeNode('MatMul', ['f', 'w'], ['y'])],
+    inputs: { x: [1, 2, 3] },
+    outputs: ['y'],
+    weights: { w: weights([6, 5], 2), shape: int64([2], [1, 6]) },
+  });
+  const analysis = await analyse({ ...file, path: 'another model.onnx' });
+  expect(analysis.batch).toMatchObject({ kind: 'rebatched', literal: 1 });
+});
+
 test('a channel shuffle that moves the batch behind the groups is followed', async () => {
   const file = net({
     nodes: [

@@ -22,8 +22,17 @@ export interface Reference {
   readonly grad?: {
     readonly rSeeds: readonly (number | null)[];
     readonly dotSeeds: readonly number[];
-    readonly params: Readonly<Record<string, { l2: number; dot: number[]; noise?: number }>>;
+    readonly params: Readonly<Record<string, ReferenceGradient>>;
   };
+}
+
+interface ReferenceGradient {
+  readonly shape: readonly number[];
+  readonly l2: number;
+  readonly dot: readonly number[];
+  readonly noise?: number;
+  /** The initializers that one tied parameter became: the gradient is the sum of theirs. */
+  readonly sumOver?: readonly { name: string; transposed: boolean }[];
 }
 
 interface Fill {
