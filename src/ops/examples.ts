@@ -53,3 +53,7 @@ export function apart(dims: readonly number[]): Tensor {
     Array.from(order, (rank) => (2 * rank + 1) / size - 1),
   );
 }
+
+export function uint8(dims: readonly number[], data: readonly number[]): Tensor {
+  return { dtype: 'uint8', dims, data: Uint8Array.from(data) };
+}

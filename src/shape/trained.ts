@@ -118,7 +118,7 @@ const transparent = new Set([
 ]);
 
 /** Weighted operators whose channels lie along the last axis of the output. */
-const alongLast = new Set(['MatMul', 'Gemm', 'LayerNormalization', 'LSTM', 'GRU', 'RNN']);
+const alongLast = new Set(['MatMul', 'Gemm', 'Einsum', 'LayerNormalization', 'RMSNormalization', 'LSTM', 'GRU', 'RNN']);
 
 /** Remembers on which axis a node's output holds the channels of a weighted operator before it. */
 function noteChannelAxis(

@@ -12,11 +12,15 @@ const linear = new RegExp(
   `^(${[
     'Add Sub Mul Sum Mean Neg Where Identity Dropout Cast Conv ConvTranspose Gemm MatMul AveragePool GlobalAveragePool',
     'ReduceSum ReduceMean CumSum Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Gather Expand Tile',
-    'Resize Upsample DepthToSpace SpaceToDepth',
+    'Resize Upsample DepthToSpace SpaceToDepth Einsum GatherElements GatherND Trilu OneHot ReverseSequence Compress',
+    'CastLike CenterCropPad Col2Im DFT MaxUnpool',
   ]
     .join(' ')
     .replaceAll(' ', '|')})$`,
 );
+
+/** onnxruntime computes these in single precision whatever their type. */
+const single = new Set(['Shrink']);
 
 describe.each(allSpecs().map((spec) => [spec.op, spec] as const))('%s', (_, spec) => {
   it('has examples', () => expect(spec.examples.length).toBeGreaterThan(0));
@@ -88,6 +92,7 @@ async function precise(spec: OpSpec, example: OpSpec['examples'][number], engine
   let found: Trained;
   let tolerance = 1e-6;
   try {
+    if (single.has(spec.op)) throw new Error('NOT_IMPLEMENTED');
     found = await trained(netOf(spec, example, 'float64'), engine, step ?? 1e-5);
   } catch (error) {
     if (

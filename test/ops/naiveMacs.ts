@@ -2,7 +2,10 @@ import type { ChannelNode } from '../../src/ops/spec.js';
 import { sizeOf } from '../../src/tensor/tensor.js';
 
 /** @returns multiply–accumulates, counted one by one in nested loops (padding counts as data). */
-export function naiveMacs({ op, inputs, outputs: [y], attrs }: ChannelNode): number {
+export function naiveMacs(node: ChannelNode): number {
+  const { op, inputs, outputs, attrs } = node;
+  if (op === 'Einsum') return einsumMacs(node);
+  const [y] = outputs;
   const [x, w] = inputs;
   let count = 0;
   const group = attrs.int('group', 1);
@@ -23,4 +26,18 @@ export function naiveMacs({ op, inputs, outputs: [y], attrs }: ChannelNode): num
       for (let row = 0; row < rows; row++) count += columns + r!.shape[2];
   } else throw new Error(`no naive count for ${op}`);
   return count;
+}
+
+/** Every index of the product of all letters multiplies its operands together. */
+function einsumMacs({ inputs, attrs }: ChannelNode): number {
+  const [left] = attrs.string('equation', '').replaceAll(' ', '').split('->');
+  const sizes = new Map<string, number>();
+  left.split(',').forEach((term, k) => {
+    const letters = [...term.replace('...', '')];
+    inputs[k]!.shape.toReversed().forEach((size, i) => {
+      const key = letters.at(-1 - i) ?? `axis ${i - letters.length} before the letters`;
+      sizes.set(key, Math.max(size, sizes.get(key) ?? 1));
+    });
+  });
+  return (inputs.length - 1) * sizeOf([...sizes.values()]);
 }

@@ -1,0 +1,13 @@
+import { int64 } from '../tensor/tensor.js';
+import { pinAll } from './links.js';
+import { defineOp, refused } from './spec.js';
+
+export const Range = defineOp({
+  op: 'Range',
+  since: 11,
+  inputs: ['start', 'limit', 'delta'],
+  outputs: ['output'],
+  grad: refused('how many numbers it makes depends on what it would be differentiated by'),
+  channels: (node) => pinAll(node, 'Range numbers the indices of this axis'),
+  examples: [{ title: 'integers', inputs: [int64([], [1]), int64([], [9]), int64([], [3])] }],
+});
