@@ -30,6 +30,10 @@ const names = [
   'shufflenet_v2_x1_0.train',
   'hf_mamba.plain',
   'mha_encoder_seqfirst.train',
+  'transformer_encdec.train',
+  'hf_xlnet.train',
+  'hf_bert_cls.train',
+  'hf_bloom.plain',
 ];
 
 test.skipIf(missing).each(names)('gradients of %s are those of the reference', async (name) => {
@@ -38,12 +42,14 @@ test.skipIf(missing).each(names)('gradients of %s are those of the reference', a
   const graph = await trainingGraph(model.file, analysis, model.reference.inputs[0].shape[0]);
   const found = await gradientsOf(graph, model);
   const { params, dotSeeds } = model.reference.grad!;
+  // A gradient that is zero in truth (key biases of attention) holds what rounding leaves of the others.
+  const rounding = 1e-8 * Math.max(...Object.values(params).map((p) => p.l2));
   let compared = 0;
   for (const [parameter, { l2, dot, noise = 0, shape, sumOver }] of Object.entries(params)) {
     const gradient = sumOver ? summed(found, sumOver, shape) : found.get(parameter);
     if (!gradient) continue;
     compared++;
-    const tolerance = (1e-6 + l2) * (1e-4 + 20 * noise);
+    const tolerance = (1e-6 + l2) * (1e-4 + 20 * noise) + rounding;
     expect(Math.abs(Math.sqrt(product(gradient, gradient)) - l2), `length of ${parameter}.grad`).toBeLessThan(
       tolerance,
     );

@@ -1,0 +1,3 @@
+import { signalWindow } from './signalWindow.js';
+
+export const HannWindow = signalWindow('HannWindow');
