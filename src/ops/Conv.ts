@@ -28,41 +28,8 @@ export const Conv = defineOp({
       () => biasGradient(g, dy!),
     ];
   },
-  channels: (node) => {
-    const [x, w, b] = node.inputs;
-    const group = node.attrs.int('group', 1);
-    if (!w!.known) return pinned(node, 'the kernel of this convolution is computed');
-    const [input, output] = [
-      { value: x!, axis: 1 },
-      { value: node.outputs[0], axis: 1 },
-    ];
-    const mix: Mix = {
-      input,
-      output,
-      weight: w!,
-      inAxis: 1,
-      outAxis: 0,
-      groups: group,
-      blocked: 'in',
-      scale: 1,
-      border: reachesPadding(windowIn(node)),
-      ...(b?.known && { bias: { value: b, axis: 0 } }),
-      addBias: (cut, delta) => addConvBias(cut, delta),
-    };
-    const depthwise = group > 1 && w!.shape[1] === 1;
-    const blocks = group > 1 && !depthwise;
-    return {
-      mixes: [mix],
-      ...(blocks && { quotas: [input, output].map((at) => ({ at, blocks: group })) }),
-      ...(depthwise && {
-        patch: (cut: CutNode) => {
-          const kept = cut.kept(input);
-          if (kept) setAttribute(cut.node, 'group', kept.length);
-        },
-      }),
-    };
-  },
-  macs: ({ inputs: [, w], outputs: [y] }) => (sizeOf(y.shape) * sizeOf(w!.shape)) / w!.shape[0],
+  channels: (node) => convolution(node, addConvBias),
+  macs: convMacs,
   examples: [
     {
       title: '3×3, padded, with bias',
@@ -196,6 +163,47 @@ export const Conv = defineOp({
     },
   ],
 });
+
+/** The channel relation of a convolution [x, w, bias?], whatever is done to its output channel by channel. */
+export function convolution(node: ChannelNode, addBias: Mix['addBias']): ChannelRelation {
+  const [x, w, b] = node.inputs;
+  const group = node.attrs.int('group', 1);
+  if (!w!.known) return pinned(node, 'the kernel of this convolution is computed');
+  const [input, output] = [
+    { value: x!, axis: 1 },
+    { value: node.outputs[0], axis: 1 },
+  ];
+  const mix: Mix = {
+    input,
+    output,
+    weight: w!,
+    inAxis: 1,
+    outAxis: 0,
+    groups: group,
+    blocked: 'in',
+    scale: 1,
+    border: reachesPadding(windowIn(node)),
+    ...(b?.known && { bias: { value: b, axis: 0 } }),
+    addBias,
+  };
+  const depthwise = group > 1 && w!.shape[1] === 1;
+  const blocks = group > 1 && !depthwise;
+  return {
+    mixes: [mix],
+    ...(blocks && { quotas: [input, output].map((at) => ({ at, blocks: group })) }),
+    ...(depthwise && {
+      patch: (cut: CutNode) => {
+        const kept = cut.kept(input);
+        if (kept) setAttribute(cut.node, 'group', kept.length);
+      },
+    }),
+  };
+}
+
+/** @returns multiply–accumulates of a convolution [x, w]. */
+export function convMacs({ inputs: [, w], outputs: [y] }: ChannelNode): number {
+  return (sizeOf(y.shape) * sizeOf(w!.shape)) / w!.shape[0];
+}
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
   const [x, w] = inputs;

@@ -1,3 +1,4 @@
+import { Attributes, setAttribute } from '../onnx/attributes.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { addBehind, addToParameter, floatTensor } from './bias.js';
 import { axisOf } from './links.js';
@@ -6,6 +7,7 @@ import {
   type ChannelNode,
   type ChannelRelation,
   type ChannelValue,
+  type CutNode,
   defineOp,
   type Link,
   type Mix,
@@ -39,23 +41,8 @@ export const Gemm = defineOp({
       () => (beta === 1 ? dy! : g.mul(dy!, beta)),
     ];
   },
-  channels: (node) => {
-    const [a, b] = node.inputs;
-    const [transA, transB] = [node.attrs.int('transA', 0) !== 0, node.attrs.int('transB', 0) !== 0];
-    const left = operand(a!, transA ? 1 : 0);
-    const right = operand(b!, transB ? 0 : 1);
-    if (b!.known) return mixed(node, left, right, 1);
-    if (a!.known) return mixed(node, right, left, 0);
-    const y = node.outputs[0];
-    const why = 'the sum runs over channels of two computed matrices';
-    const constants = node.inputs[2] ? 'never' : 'zero';
-    const bias = node.inputs[2] ? aligned(node.inputs[2], y) : [];
-    return {
-      links: [rows(left.free, axisOf(y, 0), constants), rows(right.free, axisOf(y, 1), constants), ...bias],
-      pins: [left.summed, right.summed].map((at) => ({ at, why })),
-    };
-  },
-  macs: ({ inputs: [a], outputs: [y], attrs }) => sizeOf(y.shape) * a!.shape[attrs.int('transA', 0) ? 0 : 1],
+  channels: (node) => generalProduct(node),
+  macs: gemmMacs,
   examples: [
     { title: 'transB, with bias', inputs: [[3, 4], [5, 4], [5]], parameters: [1, 2], attributes: { transB: 1 } },
     { title: 'plain, no bias', inputs: [[3, 4], [4, 5], null], parameters: [1] },
@@ -113,6 +100,50 @@ export const Gemm = defineOp({
   ],
 });
 
+/** Adds `delta[o]` to the outputs along `outAxis` of a Gemm; `bias` is its third input where that is one number for each. */
+type AddBias = (cut: CutNode, delta: Float64Array, outAxis: 0 | 1, bias: AxisRef | undefined) => void;
+
+/** The channel relation of a Gemm, whatever is done to its output element by element. */
+export function generalProduct(node: ChannelNode, addBias: AddBias = addToSum): ChannelRelation {
+  const [a, b] = node.inputs;
+  const [transA, transB] = [node.attrs.int('transA', 0) !== 0, node.attrs.int('transB', 0) !== 0];
+  const left = operand(a!, transA ? 1 : 0);
+  const right = operand(b!, transB ? 0 : 1);
+  if (b!.known) return mixed(node, left, right, 1, addBias);
+  if (a!.known) return mixed(node, right, left, 0, addBias);
+  const y = node.outputs[0];
+  const why = 'the sum runs over channels of two computed matrices';
+  const constants = node.inputs[2] ? 'never' : 'zero';
+  const bias = node.inputs[2] ? aligned(node.inputs[2], y) : [];
+  return {
+    links: [rows(left.free, axisOf(y, 0), constants), rows(right.free, axisOf(y, 1), constants), ...bias],
+    pins: [left.summed, right.summed].map((at) => ({ at, why })),
+  };
+}
+
+export function gemmMacs({ inputs: [a], outputs: [y], attrs }: ChannelNode): number {
+  return sizeOf(y.shape) * a!.shape[attrs.int('transA', 0) ? 0 : 1];
+}
+
+function addToSum(cut: CutNode, delta: Float64Array, outAxis: 0 | 1, bias: AxisRef | undefined): void {
+  const beta = new Attributes(cut.node).float('beta', 1);
+  const added = (): boolean => bias !== undefined && beta !== 0 && addToParameter(cut, bias.value, bias.axis, scaled);
+  const scaled = delta.map((d) => d / beta);
+  if (!cut.inputs[2]) setBias(cut, delta, outAxis);
+  else if (!added()) addBehind(cut, outAxis, delta);
+}
+
+/** Gives a Gemm whose third input counts for nothing one of a number per output along `outAxis`. */
+export function setBias(cut: CutNode, bias: Float64Array, outAxis: 0 | 1): void {
+  if (new Attributes(cut.node).float('beta', 1) !== 1) setAttribute(cut.node, 'beta', { float: 1 });
+  cut.setInput(2, floatTensor(cut.outputs[0].dtype, biasShape(bias.length, outAxis), bias));
+}
+
+/** @returns a shape that broadcasts along one axis of a matrix. */
+export function biasShape(size: number, outAxis: 0 | 1): number[] {
+  return outAxis === 1 ? [size] : [size, 1];
+}
+
 interface Operand {
   readonly value: ChannelValue;
   readonly free: AxisRef;
@@ -128,9 +159,8 @@ function rows(from: AxisRef, to: AxisRef, constants: Link['constants']): Link {
 }
 
 /** The relation where `weight` is known: `outAxis` is the axis of Y that runs along the weight's free axis. */
-function mixed(node: ChannelNode, input: Operand, weight: Operand, outAxis: 0 | 1): ChannelRelation {
+function mixed(node: ChannelNode, input: Operand, weight: Operand, outAxis: 0 | 1, addBias: AddBias): ChannelRelation {
   const y = node.outputs[0];
-  const beta = node.attrs.float('beta', 1);
   const c = node.inputs[2];
   const bias = c && plainBias(c, y, outAxis);
   const mix: Mix = {
@@ -144,11 +174,7 @@ function mixed(node: ChannelNode, input: Operand, weight: Operand, outAxis: 0 | 
     scale: node.attrs.float('alpha', 1),
     border: false,
     ...(bias && { bias }),
-    addBias: (cut, delta) => {
-      const scaled = delta.map((d) => d / beta);
-      if (!c) cut.setInput(2, floatTensor(y.dtype, outAxis === 1 ? [delta.length] : [delta.length, 1], scaled));
-      else if (!bias || beta === 0 || !addToParameter(cut, c, bias.axis, scaled)) addBehind(cut, outAxis, delta);
-    },
+    addBias: (cut, delta) => addBias(cut, delta, outAxis, bias),
   };
   const links: Link[] = [rows(input.free, axisOf(y, 1 - outAxis), c ? 'never' : 'zero')];
   if (c && !bias) links.push(...aligned(c, y));

@@ -7,8 +7,7 @@ import { type ChannelRelation, defineOp, type Link, type Pin } from './spec.js';
  * dX = inv · (u − Σu/n − Z · Σ(u·Z)/n).
  */
 export const LayerNormalization = defineOp({
-  op: 'LayerNormalization',
-  since: 17,
+  op: 'LayerNormalization', // of opset 17, but onnxruntime writes it into files of any
   inputs: ['X', 'Scale', 'B?'],
   outputs: ['Y', 'Mean?', 'InvStdDev?'],
   trains: [1, 2],
@@ -63,6 +62,7 @@ export const LayerNormalization = defineOp({
       attributes: { axis: 1 },
       opset: 17,
     },
+    { title: 'in a file of an older opset', inputs: [[2, 3, 5], [5], [5]], parameters: [1, 2], opset: 12 },
   ],
 });
 

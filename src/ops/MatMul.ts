@@ -2,7 +2,14 @@ import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { addBehind } from './bias.js';
 import { axisOf } from './links.js';
-import { type AxisRef, type ChannelRelation, type ChannelValue, defineOp, type Link } from './spec.js';
+import {
+  type AxisRef,
+  type ChannelNode,
+  type ChannelRelation,
+  type ChannelValue,
+  defineOp,
+  type Link,
+} from './spec.js';
 import { transposedProduct } from './transposedProduct.js';
 
 /*
@@ -20,18 +27,7 @@ export const MatMul = defineOp({
     const right = (): Value => (b.shape.length === 1 ? g.reshape(b, [b.shape[0], 1]) : b);
     return [() => leftGradient(g, whole(), right()), () => rightGradient(g, whole(), left(), b)];
   },
-  channels: (node) => {
-    const [a, b] = node.inputs;
-    const y = node.outputs[0];
-    const [left, right] = [operand(a!, 'left'), operand(b!, 'right')];
-    const outer = [...outerLinks(left, y, b!), ...outerLinks(right, y, a!)];
-    if (b!.known && right.free) return mixed(outer, left, right, axisOf(y, -1));
-    if (a!.known && left.free) return mixed(outer, right, left, axisOf(y, b!.shape.length === 1 ? -1 : -2));
-    if (!a!.known && !b!.known)
-      return { links: outer, combine: 'product', contractions: [{ a: left.summed, b: right.summed }] };
-    const why = 'a product with a vector leaves no channels';
-    return { links: outer, combine: 'product', pins: [left.summed, right.summed].map((at) => ({ at, why })) };
-  },
+  channels: (node) => product(node),
   macs: ({ inputs: [a], outputs: [y] }) => sizeOf(y.shape) * a!.shape[a!.shape.length - 1],
   examples: [
     {
@@ -113,21 +109,37 @@ function swapLast(g: GraphBuilder, x: Value): Value {
   return g.transpose(x, [...x.shape.slice(2).map((_, i) => i), rank - 1, rank - 2]);
 }
 
+/** The channel relation of A'·B' times a number, where an operand may be the transpose of what is given. */
+export function product(
+  { inputs: [a, b], outputs: [y] }: ChannelNode,
+  { transA = false, transB = false, scale = 1 }: { transA?: boolean; transB?: boolean; scale?: number } = {},
+): ChannelRelation {
+  const [left, right] = [operand(a!, 'left', transA), operand(b!, 'right', transB)];
+  const outer = [...outerLinks(left, y, b!), ...outerLinks(right, y, a!)];
+  if (b!.known && right.free) return mixed(outer, left, right, axisOf(y, -1), scale);
+  if (a!.known && left.free) return mixed(outer, right, left, axisOf(y, b!.shape.length === 1 ? -1 : -2), scale);
+  if (!a!.known && !b!.known)
+    return { links: outer, combine: 'product', contractions: [{ a: left.summed, b: right.summed }] };
+  const why = 'a product with a vector leaves no channels';
+  return { links: outer, combine: 'product', pins: [left.summed, right.summed].map((at) => ({ at, why })) };
+}
+
 interface Operand {
   readonly value: ChannelValue;
+  readonly side: 'left' | 'right';
   readonly summed: AxisRef;
   /** The matrix's other axis; a vector has none. */
   readonly free?: AxisRef;
 }
 
-function operand(value: ChannelValue, side: 'left' | 'right'): Operand {
-  if (value.shape.length === 1) return { value, summed: axisOf(value, 0) };
-  const [summed, free] = side === 'left' ? [-1, -2] : [-2, -1];
-  return { value, summed: axisOf(value, summed), free: axisOf(value, free) };
+function operand(value: ChannelValue, side: 'left' | 'right', transposed: boolean): Operand {
+  if (value.shape.length === 1) return { value, side, summed: axisOf(value, 0) };
+  const [summed, free] = (side === 'left') !== transposed ? [-1, -2] : [-2, -1];
+  return { value, side, summed: axisOf(value, summed), free: axisOf(value, free) };
 }
 
 /** Every axis that is not summed over is an axis of Y: rows or columns, and the batch axes that align from the right. */
-function outerLinks({ value, free }: Operand, y: ChannelValue, other: ChannelValue): Link[] {
+function outerLinks({ value, side, free }: Operand, y: ChannelValue, other: ChannelValue): Link[] {
   const links: Link[] = [];
   const link = (axis: number, to: number): void => {
     if (value.shape[axis] !== y.shape[to]) return;
@@ -137,13 +149,18 @@ function outerLinks({ value, free }: Operand, y: ChannelValue, other: ChannelVal
   const lead = y.shape.length - (free && !vector ? 2 : 1);
   for (let i = 1; i <= value.shape.length - 2; i++) link(value.shape.length - 2 - i, lead - i);
   if (free && !value.known) {
-    const isRow = free.axis === value.shape.length - 2;
-    link(free.axis, isRow && !vector ? y.shape.length - 2 : y.shape.length - 1);
+    link(free.axis, side === 'left' && !vector ? y.shape.length - 2 : y.shape.length - 1);
   }
   return links;
 }
 
-function mixed(links: readonly Link[], input: Operand, weight: Operand, output: AxisRef): ChannelRelation {
+function mixed(
+  links: readonly Link[],
+  input: Operand,
+  weight: Operand,
+  output: AxisRef,
+  scale: number,
+): ChannelRelation {
   const batches = sizeOf(weight.value.shape.slice(0, -2));
   return {
     links,
@@ -157,7 +174,7 @@ function mixed(links: readonly Link[], input: Operand, weight: Operand, output: 
         outAxis: weight.free!.axis,
         groups: 1,
         blocked: 'in',
-        scale: 1,
+        scale,
         border: batches > 1, // every batch sums weights of its own
         addBias: (cut, delta) => addBehind(cut, output.axis, delta),
       },

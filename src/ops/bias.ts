@@ -25,6 +25,15 @@ export function addBehind(cut: CutNode, axis: number, delta: Float64Array): void
   ]);
 }
 
+/** Puts an Add of a constant before one of the node's inputs. */
+export function addBefore(cut: CutNode, input: number, dims: readonly number[], values: ArrayLike<number>): void {
+  const { dtype } = cut.outputs[0];
+  const name = `${cut.outputs[0].name}/bias`;
+  cut.insertBefore(input, (from, to) => makeNode('Add', [from, name], [to], {}, { name: `${name}/Add` }), [
+    { name, tensor: floatTensor(dtype, dims, values) },
+  ]);
+}
+
 /** @returns a float tensor of the given type. */
 export function floatTensor(dtype: DType, dims: readonly number[], values: ArrayLike<number>): Tensor {
   if (values.length !== sizeOf(dims)) throw new RangeError(`${values.length} numbers for [${dims}]`);

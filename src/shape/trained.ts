@@ -118,7 +118,23 @@ const transparent = new Set([
 ]);
 
 /** Weighted operators whose channels lie along the last axis of the output. */
-const alongLast = new Set(['MatMul', 'Gemm', 'Einsum', 'LayerNormalization', 'RMSNormalization', 'LSTM', 'GRU', 'RNN']);
+const alongLast = new Set([
+  'MatMul',
+  'Gemm',
+  'Einsum',
+  'LayerNormalization',
+  'RMSNormalization',
+  'LSTM',
+  'GRU',
+  'RNN',
+  'FusedMatMul',
+  'FusedGemm',
+  'BiasGelu',
+  'FastGelu',
+  'SkipLayerNormalization',
+  'SkipSimplifiedLayerNormalization',
+  'SimplifiedLayerNormalization',
+]);
 
 /** Remembers on which axis a node's output holds the channels of a weighted operator before it. */
 function noteChannelAxis(

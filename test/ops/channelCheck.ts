@@ -217,6 +217,7 @@ async function differingWithout(
       output: net.outputs.map((name) => ({ name, metadataProps: [] })),
     }),
     net.opset,
+    net.spec.domain ? [net.spec.domain] : [],
   );
   try {
     const after = await run(model, inputs);

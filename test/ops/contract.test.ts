@@ -13,7 +13,7 @@ const linear = new RegExp(
     'Add Sub Mul Sum Mean Neg Where Identity Dropout Cast Conv ConvTranspose Gemm MatMul AveragePool GlobalAveragePool',
     'ReduceSum ReduceMean CumSum Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Gather Expand Tile',
     'Resize Upsample DepthToSpace SpaceToDepth Einsum GatherElements GatherND Trilu OneHot ReverseSequence Compress',
-    'CastLike CenterCropPad Col2Im DFT MaxUnpool',
+    'CastLike CenterCropPad Col2Im DFT MaxUnpool FusedMatMul',
   ]
     .join(' ')
     .replaceAll(' ', '|')})$`,

@@ -10,11 +10,11 @@ export function naiveMacs(node: ChannelNode): number {
   let count = 0;
   const group = attrs.int('group', 1);
   const kernel = sizeOf(w!.shape.slice(2));
-  if (op === 'Conv') {
+  if (op === 'Conv' || op === 'FusedConv') {
     for (let out = 0; out < sizeOf(y.shape); out++) for (let c = 0; c < x!.shape[1] / group; c++) count += kernel;
   } else if (op === 'ConvTranspose') {
     for (let i = 0; i < sizeOf(x!.shape); i++) for (let c = 0; c < w!.shape[1]; c++) count += kernel;
-  } else if (op === 'Gemm') {
+  } else if (op === 'Gemm' || op === 'FusedGemm') {
     const inner = attrs.int('transA', 0) ? x!.shape[0] : x!.shape[1];
     for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < inner; k++) count++;
   } else if (op === 'MatMul') {
@@ -24,6 +24,9 @@ export function naiveMacs(node: ChannelNode): number {
     const [directions, rows, columns] = w!.shape;
     for (let step = 0; step < x!.shape[0] * x!.shape[1] * directions; step++)
       for (let row = 0; row < rows; row++) count += columns + r!.shape[2];
+  } else if (op === 'FusedMatMul') {
+    const inner = x!.shape.at(attrs.int('transA', 0) ? -2 : -1)!;
+    for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < inner; k++) count++;
   } else throw new Error(`no naive count for ${op}`);
   return count;
 }
