@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { inspect } from '../src/inspect.js';
 import type { InspectOptions } from '../src/options.js';
-import { addCommon, addShape, addWeightChoice } from './options.js';
+import { addCommon, addInputs, addShape, addWeightChoice } from './options.js';
 import { printInspection } from './printing.js';
 import { type CommonFlags, type Terminal, withProgress } from './terminal.js';
 
@@ -11,7 +11,7 @@ export function addInspect(command: Command, terminal: Terminal): void {
   command
     .description('show layers, costs, what is trained, what can be removed, what pins the rest')
     .argument('<in.onnx>', 'the model to look into');
-  addShape(addWeightChoice(command));
+  addInputs(addShape(addWeightChoice(command)));
   addCommon(command).action(async (input: string, flags: Flags) => {
     const { json, quiet, debug, ...options } = flags;
     const inspection = await withProgress(terminal, { json, quiet, debug }, (hooks) =>

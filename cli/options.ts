@@ -33,8 +33,13 @@ export function addShape(command: Command): Command {
   return command.option('--input-shape <shape>', 'sizes of free axes: 1,3,224,224 or name:1,3,224,224', shape);
 }
 
+/** For models that numbers drawn at random don't suit. */
+export function addInputs(command: Command): Command {
+  return command.option('--inputs <file.npz>', "sample inputs: arrays named like the model's inputs");
+}
+
 export function addRun(command: Command): Command {
-  return addShape(command)
+  return addInputs(addShape(command))
     .option('--seed <number>', 'start of all random numbers (default: 0)', seedNumber)
     .option('--threads <number>', 'threads of onnxruntime (default: all processors)', positiveInteger)
     .addOption(choice('--provider <name>', 'what runs the models (default: auto)', ['auto', ...providers]));

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { Comparison } from '../src/compare.js';
 import type { Inspection } from '../src/inspect.js';
-import { formatBytes, formatCount, formatInteger, formatSeconds } from '../src/report/format.js';
-import type { Report } from '../src/report/schema.js';
+import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
+import type { ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
 import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
 
 /** The text that ends a run of the main command or of `strip`. */
@@ -18,9 +18,36 @@ export function printReport(report: Report): string {
     '',
     reportTable(report),
     metricNote(report.after) ? `${metricNote(report.after)}.` : false,
+    report.zeroed && printZeroed(report.zeroed, report),
+    report.command === 'strip' && printParameters(report),
+    report.proof && printProof(report.proof),
     outcomes[run.outcome],
     `${run.engine} on ${run.provider}, ${run.threads} threads, seed ${run.seed}, ${formatSeconds(run.seconds)}.`,
     output ? `Written: ${output.path}` : 'Nothing was written.',
+    report.zeroed?.path && `With its zeros: ${report.zeroed.path}`,
+  );
+}
+
+function printZeroed({ units, of, ratio }: ZeroedFacts, { layers, run }: Report): string {
+  const gone = layers.reduce((sum, l) => sum + l.before - l.after, 0);
+  const kept =
+    gone < units ? `; ${formatInteger(units - gone)} stay as zeros: an axis keeps a channel, a group its share` : '';
+  return wrapped(
+    `Set to zero: ${formatInteger(units)} of ${formatInteger(of)} units (${ratio} of every family, seed ${run.seed}). Gone: ${formatInteger(gone)}${kept}.`,
+  );
+}
+
+function printParameters({ before, after }: Report): string {
+  const gone = before.params - after.params;
+  const share = formatPercent(before.params > 0 ? gone / before.params : 0);
+  return `Parameters: ${formatInteger(before.params)} before, ${formatInteger(after.params)} after, ${formatInteger(gone)} (${share}) gone.`;
+}
+
+function printProof({ inputs, batches, outputs, ...proof }: ProofFacts): string {
+  const runs = `batches of ${[...new Set(batches)].join(' and ')} ${inputs} inputs`;
+  const compared = outputs.length === 1 ? `output ${clip(outputs[0], 40)}` : `${outputs.length} outputs`;
+  return wrapped(
+    `Proved on ${runs}, ${compared}: they differ by at most ${digits(proof.maxRelative)} of the largest value (${digits(proof.maxAbsolute)}); allowed is ${digits(proof.allowed)}, and onnxruntime's own optimisations change ${digits(proof.rounding)}.`,
   );
 }
 
@@ -96,7 +123,12 @@ function headsOf(a: string, b: string): string[] {
   return heads[0] === heads[1] ? ['a', 'b'] : heads;
 }
 
+/** Breaks a sentence at spaces, so that it fits a terminal. */
+function wrapped(text: string, width = 80): string {
+  return text.replace(new RegExp(`(?![^\\n]{1,${width}}$)([^\\n]{1,${width}}) `, 'g'), '$1\n');
+}
+
 /** Joins the lines that are there. */
-function lines(...all: readonly (string | false)[]): string {
-  return `${all.filter((line) => line !== false).join('\n')}\n`;
+function lines(...all: readonly (string | false | null | undefined)[]): string {
+  return `${all.filter((line) => typeof line === 'string').join('\n')}\n`;
 }

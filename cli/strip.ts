@@ -4,6 +4,7 @@ import { strip } from '../src/strip.js';
 import { addCommon, addForce, addKeep, addRun } from './options.js';
 import { printReport } from './printing.js';
 import { type CommonFlags, type Terminal, withProgress } from './terminal.js';
+import { share } from './values.js';
 
 type Flags = CommonFlags & Omit<StripOptions, 'input' | 'output' | 'onEvent' | 'signal'>;
 
@@ -12,7 +13,13 @@ export function addStrip(command: Command, terminal: Terminal): void {
     .description('remove what is already dead, exactly and without training')
     .argument('<in.onnx>', 'a model with dead channels')
     .argument('<out.onnx>', 'where the smaller model is written, once it is valid');
-  addForce(addRun(addKeep(command)));
+  addForce(addRun(addKeep(command)))
+    .option(
+      '--random <share>',
+      'a self-test: first set this share of all removable units to zero, drawn by --seed',
+      share,
+    )
+    .option('--save-zeroed <file>', 'with --random: write the model with these zeros as well');
   addCommon(command).action(async (input: string, output: string, flags: Flags) => {
     const { json, quiet, debug, ...options } = flags;
     const report = await withProgress(terminal, { json, quiet, debug }, (hooks) =>
@@ -26,6 +33,8 @@ export function addStrip(command: Command, terminal: Terminal): void {
 Examples:
   $ cges-compress strip sparse.onnx stripped.onnx
   $ cges-compress strip detector.onnx small.onnx --input-shape 1,3,320,320 \\
-      --keep "head.*"`,
+      --keep "head.*"
+  $ cges-compress strip net.onnx stripped.onnx --random 0.3 --seed 7 \\
+      --save-zeroed zeroed.onnx`,
   );
 }

@@ -47,6 +47,13 @@ export function scaleNumber(text: string): number {
   return above / below;
 }
 
+/** A share of something, of which there is some. */
+export function share(text: string): number {
+  const n = number(text);
+  if (n <= 0 || n > 1) throw bad('a number above 0, up to 1, is expected, such as 0.3');
+  return n;
+}
+
 /** The paper's m. */
 export function upToHalf(text: string): number {
   const n = number(text);

@@ -1,5 +1,6 @@
 import { CgesError } from './errors.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
+import { openAnalysis } from './openAnalysis.js';
 import type { CompareOptions } from './options.js';
 import { fileFacts } from './report/files.js';
 import {
@@ -15,9 +16,7 @@ import { resolveProvider } from './runtime/providers.js';
 import { loadsOn } from './runtime/session.js';
 import { defaultThreads } from './runtime/threads.js';
 import { openSamples } from './samples.js';
-import { analyse } from './shape/analyse.js';
 import { freeInputs } from './shape/feeds.js';
-import { shapesByName } from './shape/inputShapes.js';
 import { measureModels } from './validate/measure.js';
 
 /** Two models side by side, as `compare --json` writes it. */
@@ -50,9 +49,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     warnings.push(message);
     onEvent({ type: 'warning', message });
   };
-  const analyses = await Promise.all(
-    files.map((file) => analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) })),
-  );
+  const analyses = await Promise.all(files.map((file) => openAnalysis(file, options)));
   const samples =
     options.data === undefined
       ? undefined

@@ -42,9 +42,11 @@ export {
   type Metric,
   type ModelFacts,
   type PreprocessingFacts,
+  type ProofFacts,
   REPORT_SCHEMA_VERSION,
   type Report,
   type RunFacts,
+  type ZeroedFacts,
 } from './report/schema.js';
 export type { ConcreteProvider, Provider } from './runtime/providers.js';
 export { strip } from './strip.js';

@@ -2,12 +2,12 @@ import { CgesError } from './errors.js';
 import { elementTypeOf, shapeOf } from './onnx/graph.js';
 import type { ValueInfoProto } from './onnx/proto.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
+import { openAnalysis } from './openAnalysis.js';
 import type { InspectOptions } from './options.js';
 import { channelsOf } from './prune/strip.js';
 import { unitsOf } from './prune/units.js';
 import { REPORT_SCHEMA_VERSION } from './report/schema.js';
-import { type Analysis, analyse } from './shape/analyse.js';
-import { shapesByName } from './shape/inputShapes.js';
+import type { Analysis } from './shape/analyse.js';
 import { nameMatcher } from './shape/names.js';
 import { trainingGraph } from './shape/normalise.js';
 import type { TrainedNote } from './shape/training-graph.js';
@@ -68,10 +68,10 @@ export interface Inspection {
 
 /** Looks into a model: layers and costs, what would be trained, what can be removed, and what pins the rest. */
 export async function inspect(options: InspectOptions): Promise<Inspection> {
-  const { input, onEvent, signal, seed = 0 } = options;
+  const { input, onEvent, signal } = options;
   onEvent?.({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
   const file = readModel(input);
-  const analysis = await analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) });
+  const analysis = await openAnalysis(file, options);
   if (signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while the model was being inspected');
   const { trained, notes } = await trainedOf(file, analysis, options);
   return {

@@ -34,6 +34,8 @@ export interface RunOptions {
   /** Start of every random stream. Same input, seed, provider and thread count: same bytes out. Default 0. */
   readonly seed?: number;
   readonly inputShape?: InputShapes;
+  /** An NPZ file of sample inputs, arrays named like the model's inputs: for models that drawn numbers don't suit. */
+  readonly inputs?: string;
 }
 
 /** Where samples come from and how they become inputs. */
@@ -100,6 +102,10 @@ export interface StripOptions extends CallOptions, RunOptions {
   readonly force?: boolean;
   /** Name patterns of weights, values or nodes whose channels are never cut. */
   readonly keep?: readonly string[];
+  /** Sets this share (0 … 1) of the units of every removable family to zero first, drawn by the seed: a self-test. */
+  readonly random?: number;
+  /** With `random`: the model with these zeros is written here as well, before it is stripped. */
+  readonly saveZeroed?: string;
 }
 
 /** The options of `compare()`. */
@@ -108,8 +114,17 @@ export interface CompareOptions extends CallOptions, RunOptions, DataOptions {
   readonly b: string;
 }
 
+/** The options of `checkGradients()`. */
+export interface CheckGradientsOptions extends CallOptions, Omit<RunOptions, 'provider'> {
+  readonly input: string;
+  /** A JSON file of inputs and the gradients that they must give. Without it central differences are taken. */
+  readonly reference?: string;
+  /** Name patterns of constants to train although no rule takes them for weights. */
+  readonly train?: readonly string[];
+}
+
 /** The options of `inspect()`. */
-export interface InspectOptions extends CallOptions, Pick<RunOptions, 'inputShape' | 'seed'> {
+export interface InspectOptions extends CallOptions, Pick<RunOptions, 'inputShape' | 'inputs' | 'seed'> {
   readonly input: string;
   readonly freeze?: readonly string[];
   readonly train?: readonly string[];

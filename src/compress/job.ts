@@ -1,6 +1,7 @@
 import { CgesError } from '../errors.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { readModel } from '../onnx/read.js';
+import { openAnalysis } from '../openAnalysis.js';
 import type { CompressOptions } from '../options.js';
 import { checkOutput } from '../output.js';
 import type { CompressEvent } from '../report/events.js';
@@ -9,8 +10,7 @@ import { resolveProvider } from '../runtime/providers.js';
 import { loadsOn } from '../runtime/session.js';
 import { defaultThreads } from '../runtime/threads.js';
 import { openSamples, type Samples } from '../samples.js';
-import { type Analysis, analyse } from '../shape/analyse.js';
-import { shapesByName } from '../shape/inputShapes.js';
+import type { Analysis } from '../shape/analyse.js';
 import { trainingGraph } from '../shape/normalise.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { NetworkOptions } from '../train/network.js';
@@ -76,7 +76,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   }
   const file = readModel(options.input);
   const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
-  const analysis = await analyse(file, { seed, inputShapes: shapesByName(file, options.inputShape) });
+  const analysis = await openAnalysis(file, options);
   const meaning = meaningOf(file.model);
 
   tell({ type: 'phase', phase: 'measure', message: `reading ${options.data}` });

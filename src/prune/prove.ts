@@ -16,6 +16,9 @@ export interface StripDrift {
   readonly maxRelative: number;
   /** What onnxruntime's own graph optimisations change in the original, as such a share. */
   readonly rounding: number;
+  /** The outputs of floats that were held to it, and the largest share that was allowed. */
+  readonly outputs: readonly string[];
+  readonly allowed: number;
   /** Elements of whole-number outputs (predicted classes) that differ, which a tie within rounding can do. */
   readonly differing: number;
 }
@@ -50,7 +53,8 @@ export async function proveEqual(
     const reference = await open(original, 'all');
     const plain = await open(original, 'disabled');
     const candidate = await open(stripped, 'all');
-    const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, differing: 0 };
+    const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, allowed: 0, differing: 0 };
+    const outputs = new Set<string>();
     for (const feeds of runs) {
       const [a, same, b] = [await reference.run(feeds), await plain.run(feeds), await candidate.run(feeds)];
       for (const [name, expected] of Object.entries(a)) {
@@ -69,12 +73,14 @@ export async function proveEqual(
           const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
           throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);
         }
+        outputs.add(name);
+        total.allowed = Math.max(total.allowed, limit);
         total.rounding = Math.max(total.rounding, rounding?.relative ?? 0);
         total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
         total.maxRelative = Math.max(total.maxRelative, drift.relative);
       }
     }
-    return { runs: runs.length, ...total };
+    return { runs: runs.length, ...total, outputs: [...outputs] };
   } finally {
     for (const session of sessions) await session.close();
   }

@@ -51,6 +51,8 @@ export interface StripResult {
   /** Subnormal weights that were set to zero. */
   readonly flushed: number;
   readonly drift: StripDrift;
+  /** The batch of each run that the drift was found in. */
+  readonly batches: readonly number[];
 }
 
 /** Constants that fold may kill further units; a model that still changes after so many rounds is left as it is then. */
@@ -89,14 +91,16 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
       seen = await analyse(fileOf(file, model), analysis.options);
     }
   }
-  const drift = await proveEqual(original, model, runsOf(analysis, seed, options), {
+  const runs = runsOf(analysis, seed, options);
+  const drift = await proveEqual(original, model, runs, {
     behind: floatsBehind(analysis),
     tolerance: options.tolerance,
     file: file.path || undefined,
   });
+  const batches = runs.map((feeds) => rowsOf(analysis, feeds));
   const families = [...counts].map(([family, c]) => ({ family, ...c }));
   const sum = (key: 'before' | 'after'): number => families.reduce((n, f) => n + f[key], 0);
-  return { model, alongside, families, unitsBefore: sum('before'), unitsAfter: sum('after'), flushed, drift };
+  return { model, alongside, families, unitsBefore: sum('before'), unitsAfter: sum('after'), flushed, drift, batches };
 }
 
 /** @returns the channels of a model as its analysis found them. */
@@ -138,11 +142,25 @@ function feedsOf({ inputs, sizes }: Analysis, seed: number, options: StripOption
   return makeFeeds(inputs, batch, sizes, seed + 1, options.samples?.[0]);
 }
 
-/** @returns inputs to prove by: the samples, else drawn ones at two batches. */
-function runsOf({ inputs, sizes }: Analysis, seed: number, options: StripOptions): Feeds[] {
-  if (options.samples && options.samples.length > 0) return [...options.samples];
-  const free = inputs.some((i) => i.batchAxis !== undefined);
-  return (free ? [1, 3] : [1, 1]).map((batch, i) => makeFeeds(inputs, batch, sizes, seed + 2 + i));
+/** @returns inputs to prove by: the samples, else drawn ones; at batch 1 and at another one where the batch is free. */
+function runsOf(analysis: Analysis, seed: number, options: StripOptions): Feeds[] {
+  const { inputs, sizes, batch } = analysis;
+  const free = batch.kind === 'free';
+  const { samples = [] } = options;
+  if (samples.length > 0) {
+    const rows = samples.map((feeds) => rowsOf(analysis, feeds));
+    const missing = free ? [...(rows.includes(1) ? [] : [1]), ...(rows.some((n) => n > 1) ? [] : [3])] : [];
+    return [...missing.map((n) => makeFeeds(inputs, n, sizes, seed + 2, samples[0])), ...samples];
+  }
+  const rows = rowsOf(analysis);
+  return (free ? [1, 3] : [rows, rows]).map((n, i) => makeFeeds(inputs, n, sizes, seed + 2 + i));
+}
+
+/** @returns the batch of some inputs; without them, that of the run that was analysed. */
+function rowsOf({ inputs }: Analysis, feeds?: Feeds): number {
+  const batched = inputs.find((i) => i.batchAxis !== undefined) ?? inputs.find((i) => i.dims.length > 0);
+  if (!batched) return 1;
+  return (feeds?.[batched.name]?.dims ?? batched.shape)[batched.batchAxis ?? 0];
 }
 
 /** @returns the float values from which whole-number outputs (a predicted class) are made. */

@@ -1,4 +1,5 @@
 import type { ModelProto } from '../onnx/proto.js';
+import { Random } from '../tensor/random.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
 import { copyOf } from './contents.js';
@@ -26,6 +27,31 @@ export function zeroUnits(
   }
   contents.write();
   return { ...channels.source.model, graph };
+}
+
+/**
+ * Draws the same share of the units of every family.
+ * @param ratio 0 … 1, rounded to whole units family by family
+ */
+export function drawUnits(
+  families: readonly UnitFamily[],
+  ratio: number,
+  seed: number,
+): { readonly chosen: (family: UnitFamily, index: number) => boolean; readonly count: number } {
+  const drawn = new Map(
+    families.map((family, i) => [
+      family,
+      new Set(
+        Random.stream(seed, i)
+          .permutation(family.count)
+          .subarray(0, Math.round(ratio * family.count)),
+      ),
+    ]),
+  );
+  return {
+    chosen: (family, index) => drawn.get(family)?.has(index) ?? false,
+    count: [...drawn.values()].reduce((sum, set) => sum + set.size, 0),
+  };
 }
 
 function zeroed(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {

@@ -20,6 +20,10 @@ export interface Report {
   readonly afterStrip: ModelFacts;
   readonly after: ModelFacts;
   readonly layers: readonly LayerCut[];
+  /** What `strip` was asked to set to zero before it began. */
+  readonly zeroed?: ZeroedFacts;
+  /** What `strip` compared before it wrote anything. */
+  readonly proof?: ProofFacts;
   readonly choices: readonly Choice[];
   readonly warnings: readonly string[];
 }
@@ -86,6 +90,32 @@ export interface Drift {
   /** Predictions that differ, and those of them whose margin is wider than ten times the drift: none after a strip. */
   readonly differing: number;
   readonly unexplained: number;
+}
+
+/** Units that were drawn and set to zero. */
+export interface ZeroedFacts {
+  /** The share that was asked for, and the units that this came to. */
+  readonly ratio: number;
+  readonly units: number;
+  readonly of: number;
+  /** Where the zeroed model was written. */
+  readonly path: string | null;
+}
+
+/** How the stripped model was held against the model that it was cut from. */
+export interface ProofFacts {
+  readonly inputs: 'drawn' | 'given';
+  /** The batch of each run. */
+  readonly batches: readonly number[];
+  /** Outputs of floats; shares are of the largest value of the output. */
+  readonly outputs: readonly string[];
+  readonly maxAbsolute: number;
+  readonly maxRelative: number;
+  /** What onnxruntime's own graph optimisations change, and how much was allowed. */
+  readonly rounding: number;
+  readonly allowed: number;
+  /** Elements of whole-number outputs that differ. */
+  readonly differing: number;
 }
 
 /** One column of the final table. */

@@ -176,7 +176,7 @@ async function oneSample(
   analysis: Analysis,
   options: MeasureOptions,
 ): Promise<Record<string, Tensor>> {
-  const batch = literalBatch(session) ?? 1;
+  const batch = literalBatch(session) ?? (analysis.batch.kind === 'fixed' ? analysis.batch.size : 1);
   const { judging } = options;
   if (!judging) return drawn(analysis, batch, options.seed ?? 0);
   const index = judging.indices[0] ?? 0;
@@ -186,7 +186,8 @@ async function oneSample(
 /** Batches that both models take: real samples where there are any. */
 async function* driftInputs(a: Session, b: Session, analysis: Analysis, options: MeasureOptions) {
   const { judging, driftSamples = 256, seed = 0 } = options;
-  const size = literalBatch(a) ?? literalBatch(b) ?? Math.min(32, driftSamples);
+  const fixed = analysis.batch.kind === 'fixed' ? analysis.batch.size : undefined;
+  const size = literalBatch(a) ?? literalBatch(b) ?? fixed ?? Math.min(32, driftSamples);
   const available = judging ? judging.indices.length : driftSamples;
   for (let start = 0; start + size <= Math.max(size, Math.min(available, driftSamples)); start += size) {
     if (!judging) yield drawn(analysis, size, seed + start + 1);

@@ -26,7 +26,7 @@ describe('help', () => {
   it.each(['', 'strip', 'compare', 'inspect'])('of cges-compress %s', async (command) => {
     const { exit, out, err } = await run(...[command, '--help'].filter(Boolean));
     expect({ exit, err }).toEqual({ exit: 0, err: '' });
-    expect(out.match(/^ {2}\$ cges-compress .*$/gm)!.length).toBe(2);
+    expect(out.match(/^ {2}\$ cges-compress .*$/gm)!.length).toBeGreaterThanOrEqual(2);
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(out).toMatchSnapshot();
   });
