@@ -1,3 +1,4 @@
+import { CgesError } from '../errors.js';
 import { Attributes } from '../onnx/attributes.js';
 import { opsetOf, sortedNodes } from '../onnx/graph.js';
 import type { NodeProto } from '../onnx/proto.js';
@@ -6,7 +7,7 @@ import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
 import type { ChannelNode, ChannelValue } from '../ops/spec.js';
 import { isFloat } from '../tensor/half.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
-import { type FreeInput, freeInputs, makeFeeds, type Sizes, shapeAt } from './feeds.js';
+import { type FreeInput, freeInputs, isInteger, makeFeeds, readings, type Sizes, shapeAt } from './feeds.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
 import { type Rebatching, rebatching } from './rebatch.js';
 import { captured } from './static.js';
@@ -78,10 +79,11 @@ const BATCHES = [2, 3] as const;
  * **Throws** MODEL_UNRUNNABLE when no run succeeds.
  */
 export async function analyse(file: OnnxFile, options: AnalyseOptions = {}): Promise<Analysis> {
-  const inputs = freeInputs(file.model.graph);
+  const declared = freeInputs(file.model.graph);
   const probe = await openProbe(file);
   try {
-    const runs = await observe(probe, inputs, options);
+    const runs = await observe(probe, declared, options);
+    const { inputs } = runs;
     const values = factsOf(file, probe, inputs, runs);
     const shaped = inputs.map((input) => ({ ...input, shape: shapeAt(input, runs.batches[0], runs.sizes) }));
     const batch = await rebatching(file, shaped, runs, values, options);
@@ -93,6 +95,8 @@ export async function analyse(file: OnnxFile, options: AnalyseOptions = {}): Pro
 
 /** The runs of a probe: `first` and `batched` differ in the batch alone, `second` in all free axes that may vary. */
 export interface Runs {
+  /** As they were read when the model ran. */
+  readonly inputs: readonly FreeInput[];
   readonly first: Observation;
   readonly batched: Observation;
   readonly second: Observation;
@@ -101,36 +105,63 @@ export interface Runs {
   readonly secondSizes: Sizes;
 }
 
-async function observe(probe: Probe, inputs: readonly FreeInput[], options: AnalyseOptions): Promise<Runs> {
-  const seed = options.seed ?? 0;
-  const run = (batch: number, sizes: Sizes) => probe.run(makeFeeds(inputs, batch, sizes, seed, options.samples));
-  const freeBatch = inputs.some((input) => input.batchAxis !== undefined);
+async function observe(probe: Probe, declared: readonly FreeInput[], options: AnalyseOptions): Promise<Runs> {
   let failure: unknown;
-  const rows = sampleRows(inputs, options);
-  const literal: (readonly [number, number])[] =
-    rows > 1
-      ? [
-          [rows, rows],
-          [1, 1],
-        ]
-      : [[1, 1]];
-  for (const batches of freeBatch ? [BATCHES, ...literal] : [[1, 1] as const]) {
-    for (const sizes of guesses(inputs, options)) {
-      try {
-        const first = await run(batches[0], sizes);
-        const batched = batches[0] === batches[1] ? first : await run(batches[1], sizes);
-        const other = grown(inputs, sizes);
-        const [second, secondSizes] = await run(batches[1], other).then(
-          (seen) => [seen, other] as const,
-          () => [batched, sizes] as const, // Sizes that the model does not take: only the batch varies.
-        );
-        return { first, batched, second, batches, sizes, secondSizes };
-      } catch (error) {
-        failure ??= error;
+  for (const attempt of attempts(declared, options)) {
+    try {
+      return await runsAt(probe, attempt, options);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw unsampled(failure, declared, options);
+}
+
+type Attempt = Pick<Runs, 'inputs' | 'batches' | 'sizes'>;
+
+/** Ways to run a model, the likeliest first; a batch that may vary comes before a literal one. */
+function* attempts(declared: readonly FreeInput[], options: AnalyseOptions): Generator<Attempt> {
+  for (const shapes of readings(declared)) {
+    for (const batches of batchesOf(declared, options)) {
+      for (const inputs of shapes) {
+        for (const sizes of guesses(inputs, options)) yield { inputs, batches, sizes };
       }
     }
   }
-  throw failure;
+}
+
+async function runsAt(probe: Probe, { inputs, batches, sizes }: Attempt, options: AnalyseOptions): Promise<Runs> {
+  const run = (batch: number, at: Sizes) => probe.run(makeFeeds(inputs, batch, at, options.seed ?? 0, options.samples));
+  const first = await run(batches[0], sizes);
+  const batched = batches[0] === batches[1] ? first : await run(batches[1], sizes);
+  const other = grown(inputs, sizes);
+  const [second, secondSizes] = await run(batches[1], other).then(
+    (seen) => [seen, other] as const,
+    () => [batched, sizes] as const, // Sizes that the model does not take: only the batch varies.
+  );
+  return { inputs, first, batched, second, batches, sizes, secondSizes };
+}
+
+/** @returns pairs of batches to run, the most telling first. */
+function batchesOf(inputs: readonly FreeInput[], options: AnalyseOptions): (readonly [number, number])[] {
+  if (!inputs.some((input) => input.batchAxis !== undefined)) return [[1, 1]];
+  const rows = sampleRows(inputs, options);
+  return rows > 1 ? [BATCHES, [rows, rows], [1, 1]] : [BATCHES, [1, 1]];
+}
+
+/** Says which inputs were made up when nothing ran: one of them holds what the model cannot take. */
+function unsampled(failure: unknown, inputs: readonly FreeInput[], options: AnalyseOptions): unknown {
+  const drawn = inputs.filter(({ name }) => options.samples?.[name] === undefined);
+  const suspects = drawn.filter(isInteger).length > 0 ? drawn.filter(isInteger) : drawn;
+  if (!(failure instanceof CgesError) || failure.code !== 'MODEL_UNRUNNABLE' || failure.hint || !suspects.length) {
+    return failure;
+  }
+  const names = suspects.map(({ name }) => `'${name}'`).join(', ');
+  return new CgesError(failure.code, failure.message, {
+    ...failure.place,
+    cause: failure.cause,
+    hint: `it ran on none of the numbers and sizes that were made up: give real ones for ${names} with --inputs, or sizes with --input-shape`,
+  });
 }
 
 /** @returns how many rows the given samples or shapes have: a size that the model is known to take. */

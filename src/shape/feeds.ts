@@ -11,6 +11,8 @@ export interface FreeInput {
   /** Literal sizes, or the symbol of a free axis (made up where the file gives none). */
   readonly dims: readonly (number | string)[];
   readonly batchAxis?: number;
+  /** What all elements of an integer input are where it is not sampled; absent: drawn from 0 and 1. */
+  readonly fill?: number;
 }
 
 const batchLike = /^(n|b|bs|.*batch.*)$/i;
@@ -28,6 +30,28 @@ export function freeInputs(graph: GraphProto): FreeInput[] {
     const at = input.dims.findIndex(isBatch);
     return at < 0 ? input : { ...input, batchAxis: at };
   });
+}
+
+/** Integers that a model may insist on: a class, a step, a sampling rate. */
+const fills = [1, 0, 2, 16000] as const;
+
+/**
+ * @returns the inputs, then other readings of them for a model that does not run on the first: outside, integers that are
+ * all the same; inside, the middle axis of [2, ?, 128] as the batch (a recurrent state).
+ */
+export function readings(inputs: readonly FreeInput[]): (readonly FreeInput[])[][] {
+  const states = inputs.map((input) => {
+    const [layers, batch] = input.dims;
+    const isState = input.batchAxis === undefined && input.dims.length === 3 && typeof layers === 'number';
+    return isState && typeof batch === 'string' ? { ...input, batchAxis: 1 } : input;
+  });
+  const shapes = states.some((input, i) => input !== inputs[i]) ? [inputs, states] : [inputs];
+  if (!inputs.some(isInteger)) return [shapes];
+  return [shapes, ...fills.map((fill) => shapes.map((list) => list.map((i) => (isInteger(i) ? { ...i, fill } : i))))];
+}
+
+export function isInteger({ dtype }: Pick<FreeInput, 'dtype'>): boolean {
+  return /^u?int\d+$/.test(dtype);
 }
 
 function declared(info: GraphProto['input'][number]): FreeInput {
@@ -64,9 +88,19 @@ export function makeFeeds(
     const shape = shapeAt(input, batch, sizes);
     const sample = samples[input.name];
     feeds[input.name] =
-      (sample && repeatRows(sample, shape, input.batchAxis)) ?? draw(input.dtype, shape, Random.stream(seed, i));
+      (sample && repeatRows(sample, shape, input.batchAxis)) ??
+      (input.fill === undefined
+        ? draw(input.dtype, shape, Random.stream(seed, i))
+        : filledWith(input.fill, input.dtype, shape));
   });
   return feeds;
+}
+
+function filledWith(value: number, dtype: DType, shape: readonly number[]): Tensor {
+  const data = emptyData(dtype, sizeOf(shape));
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) data.fill(BigInt(value));
+  else data.fill(value);
+  return { dtype, dims: shape, data };
 }
 
 /** @returns rows of the sample, over and over until the batch is full; undefined where another axis differs. */
