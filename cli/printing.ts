@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { GradientReport } from '../src/checkGradients.js';
 import type { Comparison } from '../src/compare.js';
 import type { Inspection } from '../src/inspect.js';
 import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
@@ -62,6 +63,31 @@ export function printComparison(comparison: Comparison): string {
     `Drift on ${formatInteger(drift.samples)} ${comparison.data ? 'samples' : 'drawn inputs'}: at most ${drift.maxAbsolute.toPrecision(3)}, ${drift.maxRelative.toPrecision(3)} of the largest output.`,
     `${run.engine} on ${run.provider}, ${run.threads} threads.`,
   );
+}
+
+/** The text of `check-gradients`. */
+export function printGradients(report: GradientReport): string {
+  const { checks, counts, lossCheck } = report;
+  const rows = checks.map((c) => {
+    const figures = [c.l2, c.expected, c.worst].map((x) => (x === null ? '—' : digits(x)).padStart(9)).join(' ');
+    const line = `${clip(c.name, 27).padEnd(27)} ${clip(`[${c.shape}]`, 13).padEnd(13)} ${figures}  ${c.verdict}`;
+    return c.why ? `${line}\n${wrapped(c.why, 76).replace(/^/gm, '    ')}` : line;
+  });
+  const told = Object.entries(counts).flatMap(([verdict, n]) => (n > 0 ? [`${formatInteger(n)} ${verdict}`] : []));
+  const loss = lossCheck.expected === null ? '' : `, expected ${digits(lossCheck.expected)}: ${lossCheck.verdict}`;
+  return lines(
+    `${'parameter'.padEnd(27)} ${'shape'.padEnd(13)} ${['norm', 'expected', 'worst'].map((h) => h.padStart(9)).join(' ')}  verdict`,
+    ...rows,
+    '',
+    ...report.notes.map((note) => wrapped(`Note: ${note}.`)),
+    `Loss ${digits(report.loss)}${loss}.`,
+    wrapped(`Parameters: ${told.join(', ')}. Compared with ${against(report)}; worst is a share of the norm.`),
+    report.agree && 'All that was compared agrees.',
+  );
+}
+
+function against({ against: what }: GradientReport): string {
+  return what === 'reference' ? 'the reference' : 'central differences along 3 random directions each';
 }
 
 /** The text of `inspect`. */

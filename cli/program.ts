@@ -2,14 +2,22 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { CgesError, exitCodes } from '../src/errors.js';
+import { addCheckGradients } from './check-gradients.js';
 import { addCompare } from './compare.js';
 import { addCompress } from './compress.js';
 import { describeFailure } from './failure.js';
 import { addInspect } from './inspect.js';
+import { addOps } from './ops.js';
 import { addStrip } from './strip.js';
 import type { Terminal } from './terminal.js';
 
-const commands = { strip: addStrip, compare: addCompare, inspect: addInspect };
+const commands = {
+  strip: addStrip,
+  compare: addCompare,
+  inspect: addInspect,
+  'check-gradients': addCheckGradients,
+  ops: addOps,
+};
 
 /** Runs the command line. @returns the exit code. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {

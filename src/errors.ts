@@ -40,6 +40,10 @@ export const catalogue = {
     exit: 'validation',
     meaning: 'the stripped model does not agree with the model it was cut from',
   },
+  GRADIENT_WRONG: {
+    exit: 'validation',
+    meaning: 'compiled gradients differ from the reference or from central differences, or nothing could be compared',
+  },
   OUTPUT_UNWRITABLE: { exit: 'output', meaning: 'the output cannot be written' },
   PROVIDER_UNAVAILABLE: { exit: 'provider', meaning: 'the execution provider that was asked for cannot be used' },
   CHECKPOINT_INVALID: { exit: 'usage', meaning: 'the checkpoint is damaged or belongs to another run' },

@@ -1,3 +1,4 @@
+export { checkGradients, type GradientCheck, type GradientReport } from './checkGradients.js';
 export { type Comparison, compare } from './compare.js';
 export { compress } from './compress.js';
 export { CgesError, catalogue, type ErrorCode, exitCodes, type Place } from './errors.js';
@@ -8,6 +9,7 @@ export { encodeModel, type WriteOptions, type Written, writeModel } from './onnx
 export type {
   AugmentName,
   CallOptions,
+  CheckGradientsOptions,
   CompareOptions,
   CompressOptions,
   DataOptions,

@@ -115,7 +115,7 @@ export interface CompareOptions extends CallOptions, RunOptions, DataOptions {
 }
 
 /** The options of `checkGradients()`. */
-export interface CheckGradientsOptions extends CallOptions, Omit<RunOptions, 'provider'> {
+export interface CheckGradientsOptions extends CallOptions, Pick<RunOptions, 'inputShape' | 'inputs' | 'seed'> {
   readonly input: string;
   /** A JSON file of inputs and the gradients that they must give. Without it central differences are taken. */
   readonly reference?: string;

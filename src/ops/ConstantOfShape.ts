@@ -1,5 +1,5 @@
 import { int64 } from '../tensor/tensor.js';
-import { noGradient, pinAll } from './links.js';
+import { noGradient, pinned } from './links.js';
 import { defineOp } from './spec.js';
 
 export const ConstantOfShape = defineOp({
@@ -8,6 +8,6 @@ export const ConstantOfShape = defineOp({
   inputs: ['input'],
   outputs: ['output'],
   grad: noGradient,
-  channels: (node) => pinAll(node, 'ConstantOfShape makes an axis of this size'),
+  channels: pinned('ConstantOfShape makes an axis of this size'),
   examples: [{ title: 'zeros', inputs: [int64([2], [2, 3])], parameters: [0] }],
 });

@@ -1,4 +1,4 @@
-import { noGradient, pinAll } from './links.js';
+import { noGradient, pinned } from './links.js';
 import { defineOp } from './spec.js';
 
 export const Size = defineOp({
@@ -6,6 +6,6 @@ export const Size = defineOp({
   inputs: ['data'],
   outputs: ['size'],
   grad: noGradient,
-  channels: (node) => pinAll(node, 'Size counts all elements'),
+  channels: pinned('Size counts all elements'),
   examples: [{ title: 'any shape', inputs: [[2, 3]] }],
 });

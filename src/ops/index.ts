@@ -21,6 +21,7 @@ export interface Support {
   readonly opsets: string;
   /** `yes`, or why not. */
   readonly gradient: string;
+  /** `yes`, `pins: …` for a rule that lets no channel go, or why there is no rule, which pins them as well. */
   readonly channels: string;
   readonly macs: boolean;
 }
@@ -32,7 +33,7 @@ export function supportTable(): Support[] {
     domain: s.domain ?? '',
     opsets: s.domain ? '1' : `${s.since ?? 7}–21`,
     gradient: answer(s.grad),
-    channels: answer(s.channels),
+    channels: !isRefusal(s.channels) && s.channels.pins ? `pins: ${s.channels.pins}` : answer(s.channels),
     macs: s.macs !== undefined,
   }));
 }

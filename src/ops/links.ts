@@ -1,5 +1,5 @@
 import type { Value } from '../onnx/builder.js';
-import type { AxisRef, ChannelNode, ChannelRelation, ChannelValue, Link, Pin } from './spec.js';
+import type { AxisRef, ChannelNode, ChannelRelation, ChannelRule, ChannelValue, Link, Pin } from './spec.js';
 
 /** @returns one axis of a value; negative axes count from the end. */
 export function axisOf(value: ChannelValue, axis: number): AxisRef {
@@ -14,6 +14,11 @@ export function straight(from: ChannelValue, to: ChannelValue, constants: Link['
 /** @returns pins of every axis of every input and output. */
 export function pinAll(node: ChannelNode, why: string): ChannelRelation {
   return { pins: [...node.inputs, ...node.outputs].flatMap((v) => (v ? pinsOf(v, why) : [])) };
+}
+
+/** @returns the rule of an operator whose channels always stay. */
+export function pinned(why: string): ChannelRule {
+  return Object.assign((node: ChannelNode) => pinAll(node, why), { pins: why });
 }
 
 /** @returns pins of every axis of a value. */

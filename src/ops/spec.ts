@@ -230,7 +230,8 @@ export interface ChannelNode {
   readonly outputs: readonly ChannelValue[];
 }
 
-export type ChannelRule = (node: ChannelNode) => ChannelRelation;
+/** `pins` tells that the rule pins all that it touches, and why. */
+export type ChannelRule = ((node: ChannelNode) => ChannelRelation) & { readonly pins?: string };
 
 // ---------------------------------------------------------------------------------------------------------------
 

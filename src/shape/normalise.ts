@@ -35,6 +35,8 @@ export interface TrainingOptions {
   readonly train?: readonly string[];
   /** The user's outputs that are trained (default: all that a loss can be computed on). */
   readonly outputs?: readonly string[];
+  /** False keeps outputs as they are, where training would compute the loss on the logits before a Softmax. */
+  readonly lookThrough?: boolean;
 }
 
 /**
@@ -118,7 +120,7 @@ function draftOf(setting: Setting, probe: Probe, seen: Observation, options: Tra
   const fixed = staticValues(model.graph);
   const contents = contentsOf(setting, probe, seen);
   const notes: string[] = [];
-  const targets = targetsOf(model, producers, fixed, probe.dtypes, options.outputs, notes);
+  const targets = targetsOf(model, producers, fixed, probe.dtypes, options, notes);
   const live = liveNodes(sorted, producers, fixed, targets);
   const shape = (name: string) => setting.shapes.get(name) ?? seen.shapes.get(name) ?? contents.dims(name);
 
@@ -223,7 +225,7 @@ function targetsOf(
   producers: ReadonlyMap<string, NodeProto>,
   fixed: ReadonlySet<string>,
   dtypes: ReadonlyMap<string, DType>,
-  wanted: readonly string[] | undefined,
+  { outputs: wanted, lookThrough = true }: TrainingOptions,
   notes: string[],
 ): (Logits & { of: string[] })[] {
   const found = new Map<string, Logits & { of: string[] }>();
@@ -233,7 +235,8 @@ function targetsOf(
     throw new CgesError('USAGE', `the model has no output '${name}'`, { hint: `its outputs: ${names.join(', ')}` });
   }
   for (const name of wanted ?? names) {
-    const logits = fixed.has(name) ? undefined : logitsOf(name, producers, (v) => dtypes.get(v));
+    const looked = lookThrough ? logitsOf(name, producers, (v) => dtypes.get(v)) : asItIs(name, dtypes.get(name));
+    const logits = fixed.has(name) ? undefined : looked;
     if (!logits || !producers.has(logits.value)) {
       notes.push(`output '${name}' is not trained: ${fixed.has(name) ? 'it is constant' : 'no float value before it'}`);
       continue;
@@ -249,6 +252,10 @@ function targetsOf(
   throw new CgesError('NOTHING_TO_TRAIN', 'the model has no output of floats that a loss could be computed on', {
     hint: `its outputs: ${names.join(', ')}`,
   });
+}
+
+function asItIs(output: string, dtype: DType | undefined): Logits | undefined {
+  return dtype !== undefined && isFloat(dtype) ? { value: output, through: [] } : undefined;
 }
 
 /** @returns nodes that the targets need and that depend on the model's inputs. */

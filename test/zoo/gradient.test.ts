@@ -39,7 +39,7 @@ const names = [
 test.skipIf(missing).each(names)('gradients of %s are those of the reference', async (name) => {
   const model = zooModel(name);
   const analysis = await analyse(model.file, { samples: model.feeds });
-  const graph = await trainingGraph(model.file, analysis, model.reference.inputs[0].shape[0]);
+  const graph = await trainingGraph(model.file, analysis, model.reference.inputs![0].shape[0]);
   const found = await gradientsOf(graph, model);
   const { params, dotSeeds } = model.reference.grad!;
   // A gradient that is zero in truth (key biases of attention) holds what rounding leaves of the others.
@@ -122,7 +122,7 @@ function summed(
 /** The loss of the reference is Σ output · R, with R drawn from seeds. */
 function seedsOf(g: GraphBuilder, graph: TrainingGraph, { outputs, grad }: Reference): Map<string, Value> {
   const seeds = new Map<string, Value>();
-  outputs.forEach(({ name, shape }, k) => {
+  outputs!.forEach(({ name, shape }, k) => {
     const seed = grad!.rSeeds[k];
     const output = graph.outputs.find((o) => o.of.includes(name));
     if (seed === null || !output) return;
