@@ -6,7 +6,7 @@ export const Det = defineOp({
   since: 11,
   inputs: ['X'],
   outputs: ['Y'],
-  grad: refused('it needs the inverse of a matrix, for which ONNX has no operator'),
+  grad: refused('it needs the inverse of a matrix: ONNX has no such operator'),
   channels: ({ inputs: [x], outputs: [y] }) => {
     const batch = y.shape.length;
     return {

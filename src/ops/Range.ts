@@ -7,7 +7,7 @@ export const Range = defineOp({
   since: 11,
   inputs: ['start', 'limit', 'delta'],
   outputs: ['output'],
-  grad: refused('how many numbers it makes depends on what it would be differentiated by'),
+  grad: refused('its length follows from its inputs'),
   channels: (node) => pinAll(node, 'Range numbers the indices of this axis'),
   examples: [{ title: 'integers', inputs: [int64([], [1]), int64([], [9]), int64([], [3])] }],
 });

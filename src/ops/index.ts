@@ -32,7 +32,8 @@ export function supportTable(): Support[] {
     op: s.op,
     domain: s.domain ?? '',
     opsets: s.domain ? '1' : `${s.since ?? 7}–21`,
-    gradient: answer(s.grad),
+    // What is rewritten in other operators has their gradients; a refusal then tells of forms that cannot be.
+    gradient: s.normalise ? 'yes' : answer(s.grad),
     channels: !isRefusal(s.channels) && s.channels.pins ? `pins: ${s.channels.pins}` : answer(s.channels),
     macs: s.macs !== undefined,
   }));
