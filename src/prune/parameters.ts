@@ -3,7 +3,7 @@ import type { NodeProto, TensorProto } from '../onnx/proto.js';
 import { tensorOf } from '../onnx/tensors.js';
 import { constantOf } from '../onnx/weights.js';
 import type { ChannelValue } from '../ops/spec.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { ChannelSource, GraphNode } from './channels.js';
 
 /** A constant of the user's graph that can be cut: an initializer or what a Constant node holds. */
@@ -61,9 +61,10 @@ export function untie(
   const fixed = new Set([...graph.output.map((o) => o.name), ...graph.node.flatMap(capturedBy)]);
   const taken = new Set([...constants, ...graph.node.flatMap((n) => n.output), ...graph.input.map((i) => i.name)]);
   const uses = new Map<string, number>();
+  const packed = packedConstants(source, constants);
   return source.nodes.map((node) => {
     const inputs = node.inputs.map((value, input) => {
-      if (!value || !constants.has(value.name) || fixed.has(value.name)) return value;
+      if (!value || !constants.has(value.name) || fixed.has(value.name) || packed.has(value.name)) return value;
       if (value.shape.filter((d) => d !== 1).length > 1) return value;
       const n = uses.get(value.name) ?? 0;
       uses.set(value.name, n + 1);
@@ -75,6 +76,24 @@ export function untie(
     });
     return { ...node, inputs };
   });
+}
+
+/** @returns constants that nodes take apart: one bias for several gates or projections. */
+function packedConstants({ nodes }: ChannelSource, constants: ReadonlySet<string>): Set<string> {
+  const taken = new Map<string, number>();
+  const packed = new Set<string>();
+  for (const { proto, inputs, outputs } of nodes) {
+    const parts = !proto.domain && (proto.opType === 'Slice' || proto.opType === 'Split');
+    inputs.forEach((value, input) => {
+      if (!value || !constants.has(value.name)) return;
+      // Read as a whole, or more than once over, it is several biases that were merged.
+      const read = parts && input === 0 ? outputs.reduce((n, y) => n + sizeOf(y.shape), 0) : sizeOf(value.shape);
+      taken.set(value.name, (taken.get(value.name) ?? 0) + read);
+      if (taken.get(value.name)! <= sizeOf(value.shape)) packed.add(value.name);
+      else packed.delete(value.name);
+    });
+  }
+  return packed;
 }
 
 /** @returns the constants that the nodes read, by the names that {@link untie} gave to their uses. */

@@ -44,8 +44,11 @@ export function canonicalForm(source: CanonicalSource): CanonicalForm {
   const aliases = new Map<string, string>();
   const emitted = new Set<NodeProto>();
   const cloneNames = new Map(source.clones.map((c) => [`${c.node}:${c.input}`, c.name]));
-  const useAt = new Map<NodeProto, Map<number, WeightUse>>();
-  for (const use of source.uses) useAt.set(use.node, (useAt.get(use.node) ?? new Map()).set(use.input, use));
+  const useAt = new Map<NodeProto, Map<number, WeightUse[]>>();
+  for (const use of source.uses) {
+    const inputs = useAt.get(use.node) ?? new Map<number, WeightUse[]>();
+    useAt.set(use.node, inputs.set(use.input, [...(inputs.get(use.input) ?? []), use]));
+  }
   const trainedRoots = new Set(source.uses.filter((u) => u.trained).map((u) => u.root));
 
   const resolve = (name: string): string => {
@@ -68,10 +71,11 @@ export function canonicalForm(source: CanonicalSource): CanonicalForm {
   });
 
   /** Reads a value that is known beforehand: folded, but for the way from a trained weight to its reader. */
-  const fixedInput = (name: string, use: WeightUse | undefined): string => {
-    if (use && (use.state || use.path.length === 0 || trainedRoots.has(use.root))) {
+  const fixedInput = (name: string, uses: readonly WeightUse[] = []): string => {
+    const [use] = uses;
+    if (use && (use.state || use.path.length === 0 || uses.some((u) => trainedRoots.has(u.root)))) {
+      for (const u of uses) roots.set(nameOf(u), asFloat32(source.contents(u.root)));
       const root = nameOf(use);
-      roots.set(root, asFloat32(source.contents(use.root)));
       if (use.path.length === 0 || root !== use.root || use.path.every((n) => n.opType === 'Identity')) return root;
       for (const node of use.path) emit(node);
       return resolve(name);
@@ -87,11 +91,11 @@ export function canonicalForm(source: CanonicalSource): CanonicalForm {
     const onPath = source.fixed.has(node.output[0]);
     const input = node.input.map((name, i) => {
       if (name === '') return '';
-      if (onPath && i === 0) return rootOrAlias(name);
+      if (onPath && (i === 0 || node.opType === 'Concat')) return rootOrAlias(name);
       return source.fixed.has(name) ? fixedInput(name, uses?.get(i)) : resolve(name);
     });
     for (const name of readsOf(node)) {
-      if (!node.input.includes(name) && source.fixed.has(name)) fixedInput(name, undefined);
+      if (!node.input.includes(name) && source.fixed.has(name)) fixedInput(name);
     }
     const given = inFloat32({ ...node, input });
     const opset = source.opsetOf(node.domain ?? '');

@@ -15,7 +15,7 @@ import { nameMatcher } from './names.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
 import { atBatch } from './rebatch.js';
 import { staticValues } from './static.js';
-import { rootOf, trainedNotes, type WeightUse, weightUses } from './trained.js';
+import { rootsOf, trainedNotes, type WeightUse, weightUses } from './trained.js';
 import type { TrainingGraph, TrainingInput, TrainingOutput, ValueType } from './training-graph.js';
 import { float32Feeds, modelOf } from './training-model.js';
 import { agreeWith, noForm } from './verify.js';
@@ -288,7 +288,7 @@ function withoutMixed(
   const visited = new Set<string>();
   const open = live
     .flatMap((n) => readsOf(n))
-    .filter((name) => fixed.has(name) && !rootOf(name, { producers, constants }));
+    .filter((name) => fixed.has(name) && !rootsOf(name, { producers, constants }));
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
     if (visited.has(name)) continue;
     visited.add(name);

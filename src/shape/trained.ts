@@ -25,7 +25,7 @@ export interface WeightUse {
   readonly root: string;
   readonly node: NodeProto;
   readonly input: number;
-  /** Nodes between the constant and the input, in order. */
+  /** Nodes between the constant and the input, in order; with those between other constants and the input, where Concat joins them. */
   readonly path: readonly NodeProto[];
   readonly trained: boolean;
   /** Running mean or variance of a BatchNormalization. */
@@ -45,20 +45,24 @@ const rearranging = new Set([
   'Split',
 ]);
 
-/** @returns the constant that a value shows, and the nodes between; undefined where more than rearranging happens. */
-export function rootOf(
+/**
+ * @returns the constants that a value shows, several where Concat joins them (the gates of a recurrent layer), and all nodes
+ * between; undefined where more than rearranging happens.
+ */
+export function rootsOf(
   value: string,
   source: Pick<TrainedSource, 'producers' | 'constants'>,
-): { root: string; path: NodeProto[] } | undefined {
-  const path: NodeProto[] = [];
-  let name = value;
-  while (!source.constants.has(name)) {
-    const node = source.producers.get(name);
-    if (!node || node.domain || !rearranging.has(node.opType)) return undefined;
-    path.unshift(node);
-    name = node.input[0];
-  }
-  return { root: name, path };
+): { roots: string[]; path: NodeProto[] } | undefined {
+  if (source.constants.has(value)) return { roots: [value], path: [] };
+  const node = source.producers.get(value);
+  const joins = node?.opType === 'Concat';
+  if (!node || node.domain || !(joins || rearranging.has(node.opType))) return undefined;
+  const parts = (joins ? node.input : [node.input[0]]).map((name) => rootsOf(name, source));
+  if (!parts.every((part) => part !== undefined)) return undefined;
+  return {
+    roots: [...new Set(parts.flatMap((part) => part.roots))],
+    path: [...new Set([...parts.flatMap((part) => part.path), node])],
+  };
 }
 
 /**
@@ -76,27 +80,24 @@ export function weightUses(source: TrainedSource): WeightUse[] {
     let weighted = false;
     node.input.forEach((value, input) => {
       if (value === '' || !source.fixed.has(value)) return;
-      const found = rootOf(value, source);
-      const constant = found && source.constants.get(found.root);
-      if (!found || !constant || !isFloat(constant.dtype)) return;
+      const found = rootsOf(value, source);
+      if (!found?.roots.every((root) => isFloat(source.constants.get(root)!.dtype))) return;
       const state = node.opType === 'BatchNormalization' && (input === 3 || input === 4);
       const known = trains.includes(input);
       const role = known ? `input ${input} of ${node.opType} '${name}'` : `${node.opType} '${name}' along channels`;
-      const [trained, why] = state
-        ? [false, `running statistics of '${name}'`]
-        : source.freeze(found.root) || source.freeze(name)
-          ? [false, 'frozen by pattern']
-          : known || follows === input
-            ? [true, role]
-            : source.train(found.root)
-              ? [true, 'trained by pattern']
-              : [
-                  false,
-                  sizeOf(constant.dims) === 1
-                    ? `a scalar of ${node.opType} '${name}'`
-                    : `no weight for ${node.opType} '${name}'`,
-                ];
-      uses.push({ ...found, node, input, trained, state, why });
+      for (const root of found.roots) {
+        const scalar = sizeOf(source.constants.get(root)!.dims) === 1;
+        const [trained, why] = state
+          ? [false, `running statistics of '${name}'`]
+          : source.freeze(root) || source.freeze(name)
+            ? [false, 'frozen by pattern']
+            : known || follows === input
+              ? [true, role]
+              : source.train(root)
+                ? [true, 'trained by pattern']
+                : [false, `${scalar ? 'a scalar of' : 'no weight for'} ${node.opType} '${name}'`];
+        uses.push({ root, path: found.path, node, input, trained, state, why });
+      }
       weighted ||= known;
     });
     noteChannelAxis(node, weighted, follows !== undefined, source, channelAxes);

@@ -34,6 +34,9 @@ const names = [
   'hf_xlnet.train',
   'hf_bert_cls.train',
   'hf_bloom.plain',
+  'lstm_tagger.train',
+  'gru_tagger.train',
+  'crnn_ocr.train',
 ];
 
 test.skipIf(missing).each(names)('gradients of %s are those of the reference', async (name) => {

@@ -25,6 +25,12 @@ const models: [string, number][] = [
   ['shufflenet_v2_x1_0.train', 1],
   ['timm_mobilenetv3_small_050.plain', 1],
   ['mobilenet_v2.plain', 1],
+  ['lstm_tagger.plain', 1],
+  ['lstm_tagger.train', 1],
+  ['gru_tagger.plain', 1],
+  ['gru_tagger.train', 1],
+  ['crnn_ocr.plain', 1],
+  ['crnn_ocr.train', 1],
 ];
 
 test.skipIf(missing).each(models)(
