@@ -261,6 +261,10 @@ export interface NormaliseContext {
   constant(tensor: Tensor): string;
   /** @returns a fresh value name. */
   fresh(hint: string): string;
+  /** Names of the tensors that a sequence (or an optional value) holds, where a rule has told. */
+  elements(sequence: string): readonly string[] | undefined;
+  /** Tells which tensors a sequence holds: no node needs to make it. */
+  holds(sequence: string, elements: readonly string[]): void;
 }
 
 /** All that is known of one operator. */
@@ -280,6 +284,8 @@ export interface OpSpec {
   readonly trains?: readonly number[];
   /** Rewrites the node into opset-18 form; returns the nodes that replace it, or undefined to keep it as it is. */
   readonly normalise?: (node: NodeProto, context: NormaliseContext) => NodeProto[] | undefined;
+  /** Why a training graph cannot hold such a node, where `normalise` leaves one. */
+  readonly training?: Refusal;
   /** The forward form in the training graph where it is not the node itself. */
   readonly lower?: (g: GraphBuilder, node: OpNode, context: LowerContext) => Lowered | undefined;
   readonly examples: readonly Example[];

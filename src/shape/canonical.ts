@@ -1,3 +1,4 @@
+import { CgesError } from '../errors.js';
 import { readsOf } from '../onnx/graph.js';
 import type { NodeProto } from '../onnx/proto.js';
 import { specOf } from '../ops/index.js';
@@ -35,7 +36,11 @@ export interface CanonicalForm {
   resolve(name: string): string;
 }
 
-/** Rewrites nodes into opset-18 form, all floats as float32, and folds what is known. */
+/**
+ * Rewrites nodes into opset-18 form, all floats as float32, and folds what is known.
+ *
+ * **Throws** NO_GRADIENT for operators that a training graph cannot hold.
+ */
 export function canonicalForm(source: CanonicalSource): CanonicalForm {
   const nodes: NodeProto[] = [];
   const constants = new Map<string, Tensor>();
@@ -43,6 +48,7 @@ export function canonicalForm(source: CanonicalSource): CanonicalForm {
   const state = new Set<string>();
   const aliases = new Map<string, string>();
   const emitted = new Set<NodeProto>();
+  const sequences = new Map<string, readonly string[]>();
   const cloneNames = new Map(source.clones.map((c) => [`${c.node}:${c.input}`, c.name]));
   const useAt = new Map<NodeProto, Map<number, WeightUse[]>>();
   for (const use of source.uses) {
@@ -68,6 +74,8 @@ export function canonicalForm(source: CanonicalSource): CanonicalForm {
       return name;
     },
     fresh: source.fresh,
+    elements: (sequence) => sequences.get(sequence),
+    holds: (sequence, elements) => void sequences.set(sequence, elements),
   });
 
   /** Reads a value that is known beforehand: folded, but for the way from a trained weight to its reader. */
@@ -114,6 +122,14 @@ export function canonicalForm(source: CanonicalSource): CanonicalForm {
     if (isNothing(node)) {
       aliases.set(node.output[0], resolve(node.input[0]));
       return;
+    }
+    const refusal = specOf(node.opType, node.domain)?.training;
+    if (refusal) {
+      const name = node.name || node.output[0];
+      throw new CgesError('NO_GRADIENT', `${node.opType} ${name} cannot be trained: ${refusal.refused}`, {
+        node: name,
+        op: node.opType,
+      });
     }
     // A rule may have put Identity before other nodes of its own.
     const input = node.input.map(resolve);

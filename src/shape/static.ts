@@ -13,6 +13,16 @@ const random = new Set([
   'Bernoulli',
 ]);
 
+/** Operators whose outputs are no tensors: nobody can read what they hold. */
+const sequences = new Set([
+  'SequenceEmpty',
+  'SequenceConstruct',
+  'SequenceInsert',
+  'SequenceErase',
+  'SplitToSequence',
+  'Optional',
+]);
+
 /**
  * @returns names of the values that follow from constants and shapes alone: initializers (also those that an old file
  * lists as inputs), Constant nodes, shapes, and whatever deterministic operators make of them.
@@ -28,7 +38,7 @@ export function staticValues(graph: GraphProto): Set<string> {
 }
 
 function isStatic(node: NodeProto, known: ReadonlySet<string>): boolean {
-  if (random.has(node.opType)) return false;
+  if (random.has(node.opType) || (!node.domain && sequences.has(node.opType))) return false;
   if (!node.domain && shapeOnly.has(node.opType)) return true;
   if (node.opType === 'Constant') return true;
   return readsOf(node).every((name) => known.has(name));

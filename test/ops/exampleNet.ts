@@ -147,6 +147,8 @@ export function normalised(net: ExampleNet): { nodes: NodeProto[]; constants: Re
       return name;
     },
     fresh: (hint) => `${hint}_${count++}`,
+    elements: () => undefined,
+    holds: () => {},
   };
   return { nodes: net.spec.normalise?.(net.node, context) ?? [net.node], constants };
 }

@@ -1,0 +1,3 @@
+import { randomNumbers } from './randomNumbers.js';
+
+export const Multinomial = randomNumbers('Multinomial', 7, ['input'], { inputs: [[2, 3]] });

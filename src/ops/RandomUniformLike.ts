@@ -1,0 +1,3 @@
+import { randomNumbers } from './randomNumbers.js';
+
+export const RandomUniformLike = randomNumbers('RandomUniformLike', 7, ['input'], { inputs: [[2, 3]] });
