@@ -40,7 +40,6 @@ export const GatherElements = defineOp({
       },
     };
   },
-  trains: [0],
   examples: [
     {
       title: 'positions of every channel',

@@ -10,7 +10,6 @@ export const GatherND = defineOp({
   since: 11,
   inputs: ['data', 'indices'],
   outputs: ['output'],
-  trains: [0],
   grad: (g, { inputs: [x, indices], attrs }, [dy]) => [
     () => {
       const at = withBatch(g, indices, attrs.int('batch_dims', 0));

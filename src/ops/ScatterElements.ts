@@ -59,7 +59,6 @@ export const ScatterElements = defineOp({
   since: 11,
   inputs: ['data', 'indices', 'updates'],
   outputs: ['output'],
-  trains: [0],
   grad,
   channels,
   examples: [
@@ -80,7 +79,6 @@ export const Scatter = defineOp({
   since: 9,
   inputs: ['data', 'indices', 'updates'],
   outputs: ['output'],
-  trains: [0],
   grad,
   channels,
   normalise: (node) => [{ ...node, opType: 'ScatterElements' }],

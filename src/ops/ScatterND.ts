@@ -10,7 +10,6 @@ export const ScatterND = defineOp({
   since: 11,
   inputs: ['data', 'indices', 'updates'],
   outputs: ['output'],
-  trains: [0],
   grad: (g, node, [dy]) => {
     const [data, indices, updates] = node.inputs;
     const like = (shape: readonly number[]) => [{ dtype: data.dtype, shape }];

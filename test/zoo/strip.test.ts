@@ -31,6 +31,9 @@ const models: [string, number][] = [
   ['gru_tagger.train', 1],
   ['crnn_ocr.plain', 1],
   ['crnn_ocr.train', 1],
+  ['mha_encoder_seqfirst.plain', 1],
+  ['hf_bert_cls.train', 1],
+  ['hf_xlnet.train', 0.95],
 ];
 
 test.skipIf(missing).each(models)(
