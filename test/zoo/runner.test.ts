@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { gradientsOne } from '../../bench/zoo/gradientsOne.js';
+import type { Task } from '../../bench/zoo/result.js';
+import { stripOne } from '../../bench/zoo/stripOne.js';
+import { mlp } from '../../models/index.js';
+import { makeGraph, makeModel, makeNode, makeValueInfo } from '../../src/onnx/make.js';
+import { inFolder } from '../cli/run.js';
+
+const task = (mode: Task['mode'], path: string): Task => ({ mode, path, ratio: 0.5, seed: 1, differences: true });
+
+test('a model of a folder is stripped and its gradients are checked', async () => {
+  await inFolder(async (folder) => {
+    const path = await folder.put('net.onnx', mlp({ inputs: 4, hidden: [8], outputs: 3 }));
+    expect(await stripOne(task('strip', path))).toMatchObject({
+      outcome: 'ok',
+      units: { of: 8, zeroed: 4, gone: 4 },
+      params: { before: 67, after: 35 },
+    });
+    expect(await gradientsOne(task('gradients', path))).toMatchObject({
+      outcome: 'ok',
+      gradients: { ok: 4, WRONG: 0 },
+    });
+    const without = { ...task('gradients', path), differences: false };
+    expect(await gradientsOne(without)).toEqual({ outcome: 'skipped', why: 'there are no reference gradients' });
+  });
+});
+
+test('what cannot be read, cut or trained is refused with the reason', async () => {
+  await inFolder(async (folder) => {
+    const text = await folder.put('text.onnx', 'no model');
+    const graph = makeGraph({
+      node: [makeNode('Relu', ['x'], ['y'])],
+      input: [makeValueInfo('x', 'float32', ['batch', 3])],
+      output: [makeValueInfo('y', 'float32', ['batch', 3])],
+    });
+    const bare = await folder.put('bare.onnx', makeModel(graph, 17));
+    for (const path of [text, bare]) {
+      for (const result of [await stripOne(task('strip', path)), await gradientsOne(task('gradients', path))]) {
+        expect(result).toMatchObject({ outcome: 'refused', why: expect.stringMatching(/./) });
+      }
+    }
+  });
+});
+
+test('a wrong reference is noticed', async () => {
+  await inFolder(async (folder) => {
+    const path = await folder.put('net.onnx', mlp({ inputs: 4, hidden: [8], outputs: 3 }));
+    const params = { 'dense1.weight': { l2: 1e3, dot: [] } };
+    const reference = await folder.put('net.json', JSON.stringify({ grad: { rSeeds: [3], dotSeeds: [], params } }));
+    expect(await gradientsOne({ ...task('gradients', path), reference })).toMatchObject({
+      outcome: 'WRONG',
+      why: 'dense1.weight',
+    });
+  });
+});
