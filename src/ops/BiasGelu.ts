@@ -1,4 +1,4 @@
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { exactGelu } from './geluForm.js';
 import { spelt } from './spelt.js';
 
@@ -12,9 +12,9 @@ export const BiasGelu = spelt({
   inputs: ['A', 'B'],
   trains: [1],
   form: (node, context) => {
-    const chain = new Chain(node, context);
-    exactGelu(chain, chain.emit('Add', node.input), node.output[0]);
-    return chain.nodes;
+    const formula = new Formula(node, context);
+    exactGelu(formula, formula.apply('Add', node.input), node.output[0]);
+    return formula.nodes;
   },
   examples: [
     { title: 'a sequence', inputs: [[2, 3, 4], [4]], parameters: [1] },

@@ -1,4 +1,4 @@
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { tanhGelu } from './geluForm.js';
 import { spelt } from './spelt.js';
 
@@ -12,10 +12,10 @@ export const FastGelu = spelt({
   inputs: ['X', 'bias?'],
   trains: [1],
   form: (node, context) => {
-    const chain = new Chain(node, context);
+    const formula = new Formula(node, context);
     const [x, bias = ''] = node.input;
-    tanhGelu(chain, bias === '' ? x : chain.emit('Add', [x, bias]), node.output[0]);
-    return chain.nodes;
+    tanhGelu(formula, bias === '' ? x : formula.apply('Add', [x, bias]), node.output[0]);
+    return formula.nodes;
   },
   examples: [
     { title: 'without bias', inputs: [[2, 3, 4]], range: [-2, 2] },

@@ -2,7 +2,7 @@ import { Attributes } from '../onnx/attributes.js';
 import { float32 } from '../tensor/tensor.js';
 import { activate, isActivation } from './activation.js';
 import { addBefore, addToParameter, floatTensor } from './bias.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { convMacs, convolution } from './Conv.js';
 import { straight } from './links.js';
 import { type CutNode, defineOp, refused } from './spec.js';
@@ -22,13 +22,13 @@ export const FusedConv = defineOp({
   normalise: (node, context) => {
     const attrs = new Attributes(node);
     if (!isActivation(attrs.string('activation', ''))) return undefined;
-    const chain = new Chain(node, context);
+    const formula = new Formula(node, context);
     const [x, w, b = '', z = ''] = node.input;
-    let y = chain.emit('Conv', b === '' ? [x, w] : [x, w, b]);
-    chain.nodes[0].attribute.push(...node.attribute.filter((a) => !a.name.startsWith('activation')));
-    if (z !== '') y = chain.emit('Add', [y, z]);
-    activate(chain, attrs, y, node.output[0]);
-    return chain.nodes;
+    let y = formula.apply('Conv', b === '' ? [x, w] : [x, w, b]);
+    formula.nodes[0].attribute.push(...node.attribute.filter((a) => !a.name.startsWith('activation')));
+    if (z !== '') y = formula.apply('Add', [y, z]);
+    activate(formula, attrs, y, node.output[0]);
+    return formula.nodes;
   },
   channels: (node) => {
     const relation = convolution(node, addInside);

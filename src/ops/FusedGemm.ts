@@ -2,7 +2,7 @@ import { Attributes } from '../onnx/attributes.js';
 import { float32 } from '../tensor/tensor.js';
 import { activate, isActivation } from './activation.js';
 import { addBefore, addToParameter } from './bias.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { biasShape, gemmMacs, generalProduct, setBias } from './Gemm.js';
 import { type AxisRef, type CutNode, defineOp, refused } from './spec.js';
 
@@ -21,11 +21,11 @@ export const FusedGemm = defineOp({
   normalise: (node, context) => {
     const attrs = new Attributes(node);
     if (!isActivation(attrs.string('activation', ''))) return undefined;
-    const chain = new Chain(node, context);
-    const y = chain.emit('Gemm', node.input);
-    chain.nodes[0].attribute.push(...node.attribute.filter((a) => !a.name.startsWith('activation')));
-    activate(chain, attrs, y, node.output[0]);
-    return chain.nodes;
+    const formula = new Formula(node, context);
+    const y = formula.apply('Gemm', node.input);
+    formula.nodes[0].attribute.push(...node.attribute.filter((a) => !a.name.startsWith('activation')));
+    activate(formula, attrs, y, node.output[0]);
+    return formula.nodes;
   },
   channels: (node) => generalProduct(node, addInside),
   macs: gemmMacs,

@@ -1,6 +1,6 @@
 import { Attributes } from '../onnx/attributes.js';
 import { sizeOf } from '../tensor/tensor.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { pinAll } from './links.js';
 import { product } from './MatMul.js';
 import { defineOp, refused } from './spec.js';
@@ -21,21 +21,21 @@ export const FusedMatMul = defineOp({
   normalise: (node, context) => {
     const attrs = new Attributes(node);
     if (attrs.int('transBatchA', 0) || attrs.int('transBatchB', 0)) return undefined;
-    const chain = new Chain(node, context);
+    const formula = new Formula(node, context);
     const operand = (name: string, swap: boolean): string => {
       const rank = context.shape(name)?.length ?? 0;
       if (!swap || rank < 2) return name;
       const perm = Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
-      return chain.emit('Transpose', [name], { perm });
+      return formula.apply('Transpose', [name], { perm });
     };
     const [a, b] = [
       operand(node.input[0], attrs.int('transA', 0) !== 0),
       operand(node.input[1], attrs.int('transB', 0) !== 0),
     ];
     const alpha = attrs.float('alpha', 1);
-    if (alpha === 1) chain.emit('MatMul', [a, b], {}, node.output[0]);
-    else chain.emit('Mul', [chain.emit('MatMul', [a, b]), chain.scalar(alpha)], {}, node.output[0]);
-    return chain.nodes;
+    if (alpha === 1) formula.apply('MatMul', [a, b], {}, node.output[0]);
+    else formula.apply('Mul', [formula.apply('MatMul', [a, b]), formula.scalar(alpha)], {}, node.output[0]);
+    return formula.nodes;
   },
   channels: (node) => {
     const { attrs } = node;

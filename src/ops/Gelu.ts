@@ -1,5 +1,5 @@
 import { Attributes } from '../onnx/attributes.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { exactGelu, tanhGelu } from './geluForm.js';
 import { defineOp, refused } from './spec.js';
 import { elementwise } from './unary.js';
@@ -13,10 +13,10 @@ export const Gelu = defineOp({
   grad: refused('it has the gradient of the standard operators that it is spelt in'),
   channels: elementwise,
   normalise: (node, context) => {
-    const chain = new Chain(node, context);
+    const formula = new Formula(node, context);
     const byTanh = new Attributes(node).string('approximate', 'none') === 'tanh';
-    (byTanh ? tanhGelu : exactGelu)(chain, node.input[0], node.output[0]);
-    return chain.nodes;
+    (byTanh ? tanhGelu : exactGelu)(formula, node.input[0], node.output[0]);
+    return formula.nodes;
   },
   examples: [
     { title: 'exact', inputs: [[2, 3, 4]], opset: 20, range: [-2, 2] },

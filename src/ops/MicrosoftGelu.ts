@@ -1,4 +1,4 @@
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { exactGelu } from './geluForm.js';
 import { spelt } from './spelt.js';
 
@@ -11,9 +11,9 @@ export const MicrosoftGelu = spelt({
   op: 'Gelu',
   inputs: ['X'],
   form: (node, context) => {
-    const chain = new Chain(node, context);
-    exactGelu(chain, node.input[0], node.output[0]);
-    return chain.nodes;
+    const formula = new Formula(node, context);
+    exactGelu(formula, node.input[0], node.output[0]);
+    return formula.nodes;
   },
   examples: [{ title: 'any shape', inputs: [[2, 3, 4]], range: [-2, 2] }],
 });

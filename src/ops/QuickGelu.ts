@@ -1,5 +1,5 @@
 import { Attributes } from '../onnx/attributes.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { spelt } from './spelt.js';
 
 /**
@@ -11,12 +11,12 @@ export const QuickGelu = spelt({
   op: 'QuickGelu',
   inputs: ['X'],
   form: (node, context) => {
-    const chain = new Chain(node, context);
+    const formula = new Formula(node, context);
     const [x] = node.input;
     const alpha = new Attributes(node).float('alpha', 1.702);
-    const inner = alpha === 1 ? x : chain.emit('Mul', [x, chain.scalar(alpha)]);
-    chain.emit('Mul', [x, chain.emit('Sigmoid', [inner])], {}, node.output[0]);
-    return chain.nodes;
+    const inner = alpha === 1 ? x : formula.apply('Mul', [x, formula.scalar(alpha)]);
+    formula.apply('Mul', [x, formula.apply('Sigmoid', [inner])], {}, node.output[0]);
+    return formula.nodes;
   },
   examples: [
     { title: 'default alpha', inputs: [[2, 3, 4]], range: [-2, 2] },

@@ -1,5 +1,5 @@
 import { Attributes } from '../onnx/attributes.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { pinAll } from './links.js';
 import { rootMeanSquare, skipChannels } from './skipNorm.js';
 import { defineOp, refused } from './spec.js';
@@ -22,13 +22,13 @@ export const SimplifiedLayerNormalization = defineOp({
     const rank = context.shape(node.input[0])?.length;
     const axis = attrs.int('axis', -1);
     if (rank === undefined || node.output[1]) return undefined;
-    const chain = new Chain(node, context);
-    rootMeanSquare(chain, node.input, {
+    const formula = new Formula(node, context);
+    rootMeanSquare(formula, node.input, {
       axis: axis < 0 ? axis : axis - rank,
       epsilon: attrs.float('epsilon', 1e-5),
       output: node.output[0],
     });
-    return chain.nodes;
+    return formula.nodes;
   },
   channels: (node) => {
     const axis = node.attrs.int('axis', -1);

@@ -1,5 +1,5 @@
 import type { Attributes } from '../onnx/attributes.js';
-import type { Chain } from './chain.js';
+import type { Formula } from './formula.js';
 
 /** Functions that onnxruntime's fused operators apply to what they computed, with the names of their parameters. */
 const functions: Readonly<Record<string, readonly string[]>> = {
@@ -25,16 +25,16 @@ export function isActivation(name: string): boolean {
  * Spells out the activation of a fused operator. Its parameters are a list, `activation_params` (FusedConv), or
  * attributes of their own, `activation_alpha` … (FusedGemm).
  */
-export function activate(chain: Chain, attrs: Attributes, x: string, output: string): void {
+export function activate(formula: Formula, attrs: Attributes, x: string, output: string): void {
   const name = attrs.string('activation', '');
   const list = attrs.floats('activation_params');
   if (name === 'Clip') {
-    chain.emit('Clip', [x, ...(list ?? []).map((bound) => chain.scalar(bound))], {}, output);
+    formula.apply('Clip', [x, ...(list ?? []).map((bound) => formula.scalar(bound))], {}, output);
     return;
   }
   const given = (functions[name] ?? []).flatMap((parameter, i) => {
     const value = list?.[i] ?? attrs.float(`activation_${parameter}`);
     return value === undefined ? [] : [[parameter, { float: value }] as const];
   });
-  chain.emit(name || 'Identity', [x], Object.fromEntries(given), output);
+  formula.apply(name || 'Identity', [x], Object.fromEntries(given), output);
 }

@@ -9,18 +9,22 @@ export const spelledOut = refused('its gradient is that of the operators which t
 
 /** Writes a node as a formula of others (opset 18), for `normalise` rules. */
 export class Formula {
-  private readonly nodes: NodeProto[] = [];
+  readonly nodes: NodeProto[] = [];
 
   constructor(
     private readonly of: NodeProto,
     private readonly context: NormaliseContext,
   ) {}
 
-  /** Applies an operator to named values. @returns the name of its result. */
-  apply(op: string, inputs: readonly string[], attributes: Readonly<Record<string, AttributeValue>> = {}): string {
-    const name = this.context.fresh(`${this.of.output[0]}/${op}`);
-    this.nodes.push(makeNode(op, inputs, [name], attributes, { name }));
-    return name;
+  /** Applies an operator to named values. @returns the name of its result: a fresh one, unless it is given. */
+  apply(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+    output = this.context.fresh(`${this.of.output[0]}/${op}`),
+  ): string {
+    this.nodes.push(makeNode(op, inputs, [output], attributes, { name: output }));
+    return output;
   }
 
   /** Applies the operator whose result is the node's own. @returns all nodes of the formula. */

@@ -1,20 +1,19 @@
 import { Attributes } from '../onnx/attributes.js';
 import type { NodeProto } from '../onnx/proto.js';
-import { int64 } from '../tensor/tensor.js';
-import { Chain } from './chain.js';
+import { Formula } from './formula.js';
 import { pinsOf } from './links.js';
 import type { ChannelRule, Link, NormaliseContext, Pin } from './spec.js';
 
 /** Emits Y = X / √(mean(X²) + ε) · scale over the axes from `axis` (negative) on. */
 export function rootMeanSquare(
-  chain: Chain,
+  formula: Formula,
   [x, scale]: readonly string[],
   { axis = -1, epsilon, output }: { axis?: number; epsilon: number; output: string },
 ): void {
   const axes = Array.from({ length: -axis }, (_, i) => axis + i);
-  const mean = chain.emit('ReduceMean', [chain.emit('Mul', [x, x]), chain.constant(int64([axes.length], axes))]);
-  const deviation = chain.emit('Sqrt', [chain.emit('Add', [mean, chain.scalar(epsilon)])]);
-  chain.emit('Mul', [chain.emit('Div', [x, deviation]), scale], {}, output);
+  const mean = formula.apply('ReduceMean', [formula.apply('Mul', [x, x]), formula.ints(axes)]);
+  const deviation = formula.apply('Sqrt', [formula.apply('Add', [mean, formula.scalar(epsilon)])]);
+  formula.apply('Mul', [formula.apply('Div', [x, deviation]), scale], {}, output);
 }
 
 /** The inputs of an operator that adds before it norms: which are summed, in which order, and the norm's own. */
@@ -26,22 +25,22 @@ export interface Summands {
 
 /** Spells out Y = norm(Σ inputs), whose fourth output is the sum. */
 export function skipForm(node: NodeProto, context: NormaliseContext, { summed, scale, shift }: Summands): NodeProto[] {
-  const chain = new Chain(node, context);
+  const formula = new Formula(node, context);
   const read = (input: number): string => node.input[input] ?? '';
   const epsilon = new Attributes(node).float('epsilon', 1e-12);
   const [first, ...rest] = summed.map(read).filter((name) => name !== '');
   const given = node.output[3] || undefined;
   const sum = rest.reduce(
-    (total, name, i) => chain.emit('Add', [total, name], {}, i === rest.length - 1 ? given : undefined),
+    (total, name, i) => formula.apply('Add', [total, name], {}, i === rest.length - 1 ? given : undefined),
     first,
   );
   const output = node.output[0];
-  if (shift === undefined) rootMeanSquare(chain, [sum, read(scale)], { epsilon, output });
+  if (shift === undefined) rootMeanSquare(formula, [sum, read(scale)], { epsilon, output });
   else {
     const inputs = [sum, read(scale), ...(read(shift) ? [read(shift)] : [])];
-    chain.emit('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } }, output);
+    formula.apply('LayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } }, output);
   }
-  return chain.nodes;
+  return formula.nodes;
 }
 
 /** The last axis enters the statistics; the others of the summands are those of the first output. */
