@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { batches } from '../../src/data/batches.js';
-import type { PreparedData } from '../../src/data/prepare.js';
 import { drawSamples, epochOrder, split } from '../../src/data/split.js';
 
 describe('parting samples', () => {
@@ -28,50 +26,5 @@ describe('parting samples', () => {
     expect(epochOrder(indices, 1, 0)).toEqual(order);
     expect(epochOrder(indices, 1, 1)).not.toEqual(order);
     expect(drawSamples(indices, 3, 0).length).toBe(3);
-  });
-});
-
-describe('batches', () => {
-  const log: string[] = [];
-  const prepared: PreparedData = {
-    length: 5,
-    inputs: [],
-    choices: [],
-    targets: async () => undefined,
-    gather: async (indices) => {
-      log.push(`gather ${[...Array.from(indices)]}`);
-      if (indices[0] === 99) throw new Error('bad sample');
-      return { inputs: {} };
-    },
-  };
-
-  it('are made while the last one is used', async () => {
-    for await (const { indices } of batches(prepared, [4, 3, 2, 1, 0], 2)) {
-      log.push(`use ${[...indices]}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      log.push('used');
-    }
-    expect(log).toEqual([
-      'gather 4,3',
-      'use 4,3',
-      'gather 2,1',
-      'used',
-      'use 2,1',
-      'gather 0',
-      'used',
-      'use 0',
-      'used',
-    ]);
-  });
-
-  it('leave out an incomplete one where that is asked for, and fail when their turn comes', async () => {
-    const sizes: number[] = [];
-    for await (const { indices } of batches(prepared, [4, 3, 2], 2, { full: true })) sizes.push(indices.length);
-    expect(sizes).toEqual([2]);
-    const failing = async () => {
-      let used = 0;
-      for await (const _ of batches(prepared, [1, 99], 1)) if (++used > 1) break;
-    };
-    await expect(failing()).rejects.toThrow('bad sample');
   });
 });
