@@ -19,12 +19,13 @@ const TOLERATED = 0.002;
 const TOLERATED_LOSS = 0.02;
 /** Share of the recovery after which a round is judged; the one that is kept gets all of it in the end. */
 const TRIAL = 0.5;
-/** A further round may lose this factor more while it is made sparse; after one that lost too much, the root of it. */
-const BOLDER = 4;
+/**
+ * A further round may lose this factor more than the last that counts while it is made sparse: the first of these, and
+ * after one that lost too much the next. The same loss again removes more too: what has recovered has it to spend anew.
+ */
+const BOLDER = [4, 2, 1, 0.5] as const;
 /** Where there is one round only it has to do what several would. */
 const ALONE = 2;
-/** A step that is hardly one ends the search. */
-const SMALLEST_STEP = 1.3;
 /** A round that removes less than this share of the units ends the search. */
 const WORTH_A_ROUND = 0.03;
 
@@ -58,7 +59,7 @@ async function search(job: Job, rounds: Round[], most: number): Promise<RunFacts
   job.tell(metricOf(job, 'measure', base));
   const left = job.keeper?.from?.position;
   let boldness = left?.boldness ?? (most === 1 ? ALONE : 1);
-  let step = left?.boldness && left.done.length > 0 ? left.boldness / boldnessOf(rounds) : BOLDER;
+  let step = left?.boldness && left.done.length > 0 ? left.boldness / boldnessOf(rounds) : BOLDER[0];
   let took = 0;
   while (rounds.length < most) {
     const started = performance.now();
@@ -72,11 +73,17 @@ async function search(job: Job, rounds: Round[], most: number): Promise<RunFacts
     else {
       const message = `round ${rounds.length + 1} lost too much on the validation samples and was taken back`;
       job.tell({ type: 'warning', message });
-      step = Math.sqrt(step);
     }
     if (outcome !== 'completed') return outcome;
     const { unitsBefore, unitsAfter } = extentOf(round);
-    if (accepted ? unitsAfter > unitsBefore * (1 - WORTH_A_ROUND) : step < SMALLEST_STEP) break;
+    if (accepted) {
+      if (unitsAfter > unitsBefore * (1 - WORTH_A_ROUND)) break;
+    } else {
+      // A λ that was given does not listen.
+      const smaller = round.sparse.steering && BOLDER.find((s) => s < step * (1 - 1e-9));
+      if (smaller === undefined) break;
+      step = smaller;
+    }
     const end = job.deadlines.recover;
     if (end !== undefined && performance.now() + took > end) break;
     boldness = boldnessOf(rounds) * step;
