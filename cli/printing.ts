@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { GradientReport } from '../src/checkGradients.js';
 import type { Comparison } from '../src/compare.js';
-import type { Inspection } from '../src/inspect.js';
 import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
+import type { AxisFacts, Inspection, WeightAxisFacts } from '../src/report/inspection.js';
 import type { ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
 import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
 
@@ -103,8 +103,21 @@ export function printInspection(inspection: Inspection): string {
       clip(`[${l.outputShape}]`, 18),
     ]);
   }
-  const families = plainTable(['removable units of', 'count']);
-  for (const f of inspection.families) families.push([clip(f.name, 60), right(formatInteger(f.units))]);
+  const families = plainTable(['', 'removable units of', 'count', 'what goes with them']);
+  const number = new Map(inspection.families.map((f, i) => [f.name, `#${i + 1}`]));
+  for (const f of inspection.families)
+    families.push([
+      right(number.get(f.name)!),
+      clip(f.name, 26),
+      right(formatInteger(f.units)),
+      cut(together(f.makes, f.reads), 29),
+    ]);
+  const weights = [...byWeight(inspection.weights)];
+  const axes = plainTable(['weight', 'its axes: what can go', 'what pins the rest']);
+  for (const [name, of] of weights.slice(0, MOST_LINES)) {
+    const shares = of.map((a) => share(a, number)).join(' · ');
+    axes.push([clip(name, 20), cut(shares, 30), cut(pinsOf(of), 20)]);
+  }
   const units = inspection.families.reduce((sum, f) => sum + f.units, 0);
   return lines(
     `${inspection.path}: opset ${inspection.opset}${inspection.producer && `, made by ${inspection.producer}`}`,
@@ -116,6 +129,10 @@ export function printInspection(inspection: Inspection): string {
     '',
     units > 0 ? families.toString() : 'There are no removable units.',
     units > 0 && `${formatInteger(units)} removable units in ${inspection.families.length} families.`,
+    '',
+    weights.length > 0 && axes.toString(),
+    weights.length > MOST_LINES &&
+      `and ${weights.length - MOST_LINES} more weights (--json lists them all, --html draws them)`,
     ...section(
       'Pinned: these channels stay',
       inspection.pinned.map(
@@ -135,6 +152,33 @@ export function printInspection(inspection: Inspection): string {
 }
 
 const MOST_LINES = 40;
+
+/** What reads the units first: what makes them is told by their name. */
+function together(makes: readonly AxisFacts[], reads: readonly AxisFacts[]): string {
+  return [...reads, ...makes].map((a) => `${a.weight}[${a.axis}]`).join(', ');
+}
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+function byWeight(axes: readonly WeightAxisFacts[]): Map<string, WeightAxisFacts[]> {
+  const weights = new Map<string, WeightAxisFacts[]>();
+  for (const axis of axes) weights.set(axis.weight, [...(weights.get(axis.weight) ?? []), axis]);
+  return weights;
+}
+
+/** Indices of an axis that can go, and the families that they go with. */
+function share(axis: WeightAxisFacts, number: ReadonlyMap<string, string>): string {
+  const { removable, blockwise, families, shape } = axis;
+  const groups = blockwise > 0 ? ['by groups'] : families.map((f) => number.get(f) ?? '');
+  return [`${removable + blockwise}/${shape[axis.axis]}`, ...groups].join(' ');
+}
+
+function pinsOf(axes: readonly WeightAxisFacts[]): string {
+  const pins = axes.flatMap((a) => a.pinned.map((p) => `${p.why} (${[p.by, p.op].filter(Boolean).join(', ')})`));
+  return [...new Set(pins)].join('; ');
+}
 
 function section(title: string, entries: readonly string[]): string[] {
   if (entries.length === 0) return [];

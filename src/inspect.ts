@@ -4,67 +4,17 @@ import type { ValueInfoProto } from './onnx/proto.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
 import { openAnalysis } from './openAnalysis.js';
 import type { InspectOptions } from './options.js';
+import { weightAxes } from './prune/axes.js';
 import { channelsOf } from './prune/strip.js';
-import { unitsOf } from './prune/units.js';
+import { type UnitPart, unitsOf } from './prune/units.js';
+import type { AxisFacts, Inspection, PortFacts } from './report/inspection.js';
 import { REPORT_SCHEMA_VERSION } from './report/schema.js';
 import type { Analysis } from './shape/analyse.js';
 import { nameMatcher } from './shape/names.js';
 import { trainingGraph } from './shape/normalise.js';
-import type { TrainedNote } from './shape/training-graph.js';
-import { batchOf, type LayerCost, layerCosts, macsOf } from './validate/macs.js';
+import { batchOf, layerCosts, macsOf } from './validate/macs.js';
 import { bytesOf } from './validate/measure.js';
 import { paramsOf } from './validate/params.js';
-
-/** An input or output as the file declares it. */
-export interface PortFacts {
-  readonly name: string;
-  readonly dtype: string;
-  /** Sizes, or names of free axes; `?` where the file says nothing. */
-  readonly shape: readonly (number | string)[];
-}
-
-/** Removable units that are cut alike. */
-export interface FamilyFacts {
-  /** The nodes that produce the channels. */
-  readonly name: string;
-  readonly units: number;
-  /** What the removal of all of them but none else would save. */
-  readonly params: number;
-  readonly macs: number;
-}
-
-/** Channels that cannot be removed. */
-export interface PinnedFacts {
-  readonly node: string;
-  readonly channels: number;
-  readonly of: number;
-  /** The node that pins them, its operator, and the reason in the model's words. */
-  readonly by: string;
-  readonly op: string;
-  readonly why: string;
-}
-
-/** What there is to know of a model before it is compressed, as `inspect --json` writes it. */
-export interface Inspection {
-  readonly schemaVersion: typeof REPORT_SCHEMA_VERSION;
-  readonly command: 'inspect';
-  readonly path: string;
-  readonly opset: number;
-  readonly producer: string;
-  readonly params: number;
-  /** For one sample. */
-  readonly macs: number;
-  readonly bytes: number;
-  /** Whether any batch runs, or why not. */
-  readonly batch: string;
-  readonly inputs: readonly PortFacts[];
-  readonly outputs: readonly PortFacts[];
-  readonly layers: readonly LayerCost[];
-  readonly families: readonly FamilyFacts[];
-  readonly pinned: readonly PinnedFacts[];
-  readonly trained: readonly TrainedNote[];
-  readonly notes: readonly string[];
-}
 
 /** Looks into a model: layers and costs, what would be trained, what can be removed, and what pins the rest. */
 export async function inspect(options: InspectOptions): Promise<Inspection> {
@@ -93,9 +43,12 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
   };
 }
 
-function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection, 'families' | 'pinned'> {
+function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection, 'families' | 'pinned' | 'weights'> {
   const keep = options.keep && nameMatcher(options.keep);
-  const groups = unitsOf(channelsOf(analysis, { keep }));
+  const channels = channelsOf(analysis, { keep });
+  const groups = unitsOf(channels);
+  const axes = (parts: readonly UnitPart[]): AxisFacts[] =>
+    parts.map(({ parameter, axis }) => ({ weight: channels.parameters.get(parameter)?.name ?? parameter, axis }));
   const sum = (numbers: Float64Array) => Math.round(numbers.reduce((total, n) => total + n, 0));
   const batch = batchOf(analysis);
   return {
@@ -104,6 +57,8 @@ function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection
       units: f.count,
       params: sum(f.parameters),
       macs: Math.round(sum(f.macs) / batch),
+      makes: axes(f.parts),
+      reads: axes(f.consumers),
     })),
     pinned: groups.pinned.map(({ node, count, of, by }) => ({
       node,
@@ -112,6 +67,10 @@ function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection
       by: by.node,
       op: by.op,
       why: by.why,
+    })),
+    weights: weightAxes(channels, groups).map(({ pinned, ...facts }) => ({
+      ...facts,
+      pinned: pinned.map(({ count, by }) => ({ indices: count, by: by.node, op: by.op, why: by.why })),
     })),
   };
 }

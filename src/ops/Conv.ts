@@ -5,6 +5,7 @@ import { sizeOf } from '../tensor/tensor.js';
 import { addBehind, addToParameter, floatTensor } from './bias.js';
 import { channelSum } from './blockedNorm.js';
 import { convForward, convInputGradient, convWeightGradient } from './convGradient.js';
+import { placesOf } from './links.js';
 import { type ChannelNode, type ChannelRelation, type CutNode, defineOp, type Mix, type OpNode } from './spec.js';
 import { reachesPadding, type Window, windowOf } from './window.js';
 
@@ -190,6 +191,7 @@ export function convolution(node: ChannelNode, addBias: Mix['addBias']): Channel
   const blocks = group > 1 && !depthwise;
   return {
     mixes: [mix],
+    pins: placesOf(x!, w!, node.outputs[0]),
     ...(blocks && { quotas: [input, output].map((at) => ({ at, blocks: group })) }),
     ...(depthwise && {
       patch: (cut: CutNode) => {

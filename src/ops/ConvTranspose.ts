@@ -2,6 +2,7 @@ import { setAttribute } from '../onnx/attributes.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { addConvBias, biasGradient, pinned } from './Conv.js';
 import { convolve, convWeightGradient } from './convGradient.js';
+import { placesOf } from './links.js';
 import { type ChannelNode, type CutNode, defineOp, type OpNode } from './spec.js';
 import { extent, type Window } from './window.js';
 
@@ -49,6 +50,7 @@ export const ConvTranspose = defineOp({
           addBias: addConvBias,
         },
       ],
+      pins: placesOf(x!, w!, node.outputs[0]),
       ...(group > 1 && !depthwise && { quotas: [input, output].map((at) => ({ at, blocks: group })) }),
       ...(depthwise && {
         patch: (cut: CutNode) => {

@@ -26,6 +26,12 @@ export function pinsOf(value: ChannelValue, why: string): Pin[] {
   return value.shape.map((_, axis) => ({ at: { value, axis }, why }));
 }
 
+/** @returns pins of the axes behind batch and channels. */
+export function placesOf(...values: readonly ChannelValue[]): Pin[] {
+  const why = 'it counts positions, not channels';
+  return values.flatMap((value) => pinsOf(value, why).slice(2));
+}
+
 /** The gradient rule of operators whose outputs are no real numbers, or don't depend on what the inputs hold. */
 export function noGradient(_: unknown, node: { readonly inputs: readonly Value[] }): null[] {
   return node.inputs.map(() => null);
