@@ -1,6 +1,9 @@
+import type { OnnxFile } from '../onnx/read.js';
 import type { MetricEvent } from '../report/events.js';
 import type { RunFacts } from '../report/schema.js';
+import { analyse } from '../shape/analyse.js';
 import type { TrainOutcome } from '../train/trainer.js';
+import { macsOf } from '../validate/macs.js';
 import type { Job } from './job.js';
 import { type Recovered, recover, score } from './recover.js';
 import { type Sparsified, sparsify, sparsifyEpochs } from './sparsify.js';
@@ -14,7 +17,7 @@ export interface Round {
 /** Rounds that are tried when the number of epochs is left open. */
 const MOST_ROUNDS = 8;
 /** Accuracy that further rounds may cost (0 … 1), besides half the standard error of what it is measured on. */
-const TOLERATED = 0.002;
+const TOLERATED = 0.0015;
 /** Growth of other losses that further rounds may cost. */
 const TOLERATED_LOSS = 0.02;
 /** Share of the recovery after which a round is judged; the one that is kept gets all of it in the end. */
@@ -43,7 +46,7 @@ export async function compressInRounds(job: Job): Promise<{ rounds: Round[]; out
   const outcome = job.keeper?.from?.position.phase === 'finish' ? 'completed' : await search(job, rounds, most);
   if (most === 1 || outcome !== 'completed') return { rounds, outcome };
   const last = rounds[rounds.length - 1];
-  const { epochs } = job.recipe.recover;
+  const epochs = await finishEpochs(job, last.recovered.file);
   job.tell({ type: 'phase', phase: 'recover', message: `fine-tuning the result, ${epochs} epochs` });
   const { cuts, steering } = last.sparse;
   const { file } = last.recovered;
@@ -89,6 +92,12 @@ async function search(job: Job, rounds: Round[], most: number): Promise<RunFacts
     boldness = boldnessOf(rounds) * step;
   }
   return 'completed';
+}
+
+/** @returns epochs of the last recovery: up to twice as many as the smaller network makes them cheaper. */
+async function finishEpochs({ analysis, recipe }: Job, file: OnnxFile): Promise<number> {
+  const left = macsOf(await analyse(file, analysis.options)) / Math.max(1, macsOf(analysis));
+  return Math.round(recipe.recover.epochs * (2 - Math.min(1, left)));
 }
 
 function boldnessOf(rounds: readonly Round[]): number {

@@ -33,7 +33,7 @@ const PATIENCE = 0.3;
 const CALIBRATION = 0.04;
 /** λ that the search begins with: too faint to do anything. */
 const FAINT = 1e-12;
-/** A further round begins with λ reduced by this factor, and takes this share of the epochs. */
+/** A further round begins with λ reduced by this factor, and more where it has to be more careful; it takes this share of the epochs. */
 const STEP_BACK = 2;
 const SHORTER = 0.5;
 /** Exponent of what a unit's removal saves: by the whole of it cheap units would hardly be pressed, and stay. */
@@ -161,7 +161,7 @@ function lambdaSchedule(job: Job, earlier: readonly Round[], boldness: number): 
   const windows = epochs * WINDOWS_PER_EPOCH;
   const before = earlier.at(-1)?.sparse.steering;
   return steeredLambda({
-    start: before ? before.lambda / STEP_BACK : FAINT,
+    start: before ? (before.lambda / STEP_BACK) * Math.min(1, boldness / before.boldness) : FAINT,
     settling: Math.ceil(windows * (recipe.sparsify.warmup + SETTLING)),
     patience: Math.ceil(windows * PATIENCE),
     calibration: Math.max(2, Math.round(windows * CALIBRATION)),
