@@ -165,15 +165,15 @@ export const Conv = defineOp({
   ],
 });
 
-/** The channel relation of a convolution [x, w, bias?], whatever is done to its output channel by channel. */
-export function convolution(node: ChannelNode, addBias: Mix['addBias']): ChannelRelation {
+/**
+ * The channel relation of a convolution [x, w, bias?], whatever is done to its output channel by channel.
+ * @param last the channels of x and y are their last axis
+ */
+export function convolution(node: ChannelNode, addBias: Mix['addBias'], last = false): ChannelRelation {
   const [x, w, b] = node.inputs;
   const group = node.attrs.int('group', 1);
   if (!w!.known) return pinned(node, 'the kernel of this convolution is computed');
-  const [input, output] = [
-    { value: x!, axis: 1 },
-    { value: node.outputs[0], axis: 1 },
-  ];
+  const [input, output] = [x!, node.outputs[0]].map((value) => ({ value, axis: last ? value.shape.length - 1 : 1 }));
   const mix: Mix = {
     input,
     output,
@@ -183,7 +183,7 @@ export function convolution(node: ChannelNode, addBias: Mix['addBias']): Channel
     groups: group,
     blocked: 'in',
     scale: 1,
-    border: reachesPadding(windowIn(node)),
+    border: reachesPadding(windowIn(node, last)),
     ...(b?.known && { bias: { value: b, axis: 0 } }),
     addBias,
   };
@@ -207,9 +207,10 @@ export function convMacs({ inputs: [, w], outputs: [y] }: ChannelNode): number {
   return (sizeOf(y.shape) * sizeOf(w!.shape)) / w!.shape[0];
 }
 
-function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
+function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode, last = false): Window {
   const [x, w] = inputs;
-  return windowOf(attrs, w!.shape.slice(2), x!.shape.slice(2), outputs[0].shape.slice(2));
+  const sizes = (shape: readonly number[]): readonly number[] => (last ? shape.slice(1, -1) : shape.slice(2));
+  return windowOf(attrs, w!.shape.slice(2), sizes(x!.shape), sizes(outputs[0].shape));
 }
 
 /** Sums dY over everything but its channels. */

@@ -57,3 +57,19 @@ export function apart(dims: readonly number[]): Tensor {
 export function uint8(dims: readonly number[], data: readonly number[]): Tensor {
   return { dtype: 'uint8', dims, data: Uint8Array.from(data) };
 }
+
+/** @returns whole numbers of a quantised type, scattered over its range, or a part of it. */
+export function quantised(dtype: 'uint8' | 'int8' | 'int32', dims: readonly number[], range = 256): Tensor {
+  const numbers = Array.from({ length: sizeOf(dims) }, (_, i) => (i * 89 + 41) % range);
+  if (dtype === 'uint8') return { dtype, dims, data: Uint8Array.from(numbers) };
+  const centred = numbers.map((n) => n - range / 2);
+  return dtype === 'int8'
+    ? { dtype, dims, data: Int8Array.from(centred) }
+    : { dtype, dims, data: Int32Array.from(centred) };
+}
+
+/** @returns one number of a quantised type: a zero point. */
+export function zeroPoint(dtype: 'uint8' | 'int8' | 'int32', at: number): Tensor {
+  const data = { uint8: Uint8Array, int8: Int8Array, int32: Int32Array }[dtype].from([at]);
+  return { dtype, dims: [], data };
+}

@@ -88,13 +88,23 @@ export interface AxisRef {
  *
  * `constants`: what becomes of a channel that holds one constant: `same` - it still holds one constant (elementwise,
  * layout); `zero` - only zero stays (zero padding, sums over sizes that may vary); `never`; `any` - what stands there says
- * nothing of constants: they are told by the other links and mixes of the channel (gates of a recurrent unit).
+ * nothing of constants: they are told by the other links and mixes of the channel (gates of a recurrent unit); `rest` - a
+ * zero becomes the zero point that another output tells at run time, which is no constant: only mixes with a `runtime` zero
+ * of their input know what to make of it.
  */
 export interface Link {
   readonly from: AxisRef;
   readonly to: AxisRef;
   readonly map?: Int32Array;
-  readonly constants: 'same' | 'zero' | 'never' | 'any';
+  readonly constants: 'same' | 'zero' | 'never' | 'any' | 'rest';
+  /** The number that counts as zero in `from` (default 0). */
+  readonly zero?: number;
+}
+
+/** What counts as zero in a quantised tensor: one number, or one for each index along `axis` of that tensor. */
+export interface ZeroPoint {
+  readonly value: ChannelValue;
+  readonly axis?: number;
 }
 
 /**
@@ -127,6 +137,12 @@ export interface Mix {
    * `candidate` give zero, the output is zero whatever the others give; there are no other constants (absent: none).
    */
   readonly gates?: { readonly count: number; readonly candidate?: number };
+  /** What counts as zero in the input: a number (default 0), or what another operand tells at run time. */
+  readonly inputZero?: number | 'runtime';
+  /** What counts as zero in the weight (default 0). */
+  readonly weightZero?: ZeroPoint;
+  /** Computed operands that leave a zero what it is: scales, zero points of the input, masks of an attention. */
+  readonly aside?: readonly ChannelValue[];
   /** Its share of the node's multiply–accumulates, where the node has several mixes (absent: all). */
   readonly share?: number;
   /**
@@ -138,7 +154,8 @@ export interface Mix {
 
 /**
  * Axes of two computed operands over which their product is summed: index `j` of the one meets index `j` of the other and
- * nothing else. Both go together, where either is zero.
+ * nothing else. Both go together, where either is zero. An operand that is contracted with itself goes into something of
+ * which only a zero leaves no trace (the range of all its elements).
  */
 export interface Contraction {
   readonly a: AxisRef;
@@ -182,6 +199,8 @@ export interface ChannelRelation {
    * holds a constant and the other operands are not needed. `from` is the parameter; it has its ordinary link as well.
    */
   readonly gains?: readonly Pick<Link, 'from' | 'to'>[];
+  /** What counts as zero in quantised operands that are no weights of mixes. */
+  readonly zeroPoints?: readonly { readonly of: ChannelValue; readonly zero: ZeroPoint }[];
   /**
    * How operands combine along links into one output: `all` - constant where all are (default); `product` - zero where
    * any operand is zero, and an operand is not needed where another one is zero.

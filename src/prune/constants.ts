@@ -4,6 +4,7 @@ import type { Channels, RelatedNode, Slots } from './channels.js';
 import { numbersOf } from './contents.js';
 import { slices } from './measure.js';
 import { isLive, layoutOf } from './mixing.js';
+import { countedFromZero } from './zeroPoints.js';
 
 /** What is known of every slot of a graph. */
 export interface Flow {
@@ -11,6 +12,8 @@ export interface Flow {
   readonly constant: Uint8Array;
   /** That number. */
   readonly level: Float64Array;
+  /** 1 where the slice holds the zero point that the same node tells at run time. */
+  readonly resting: Uint8Array;
   /** 1 where an output of the model may change with the slice. */
   readonly needed: Uint8Array;
 }
@@ -44,15 +47,13 @@ export async function analyseFlow(channels: Channels, measure: Measure): Promise
   return { ...found, needed: neededSlots(channels, found) };
 }
 
-interface Found {
-  readonly constant: Uint8Array;
-  readonly level: Float64Array;
-}
+type Found = Omit<Flow, 'needed'>;
 
 /** The forward pass; without levels it is optimistic: every constant may be zero. */
 class ConstantPass {
   private readonly constant: Uint8Array;
   private readonly level: Float64Array;
+  private readonly resting: Uint8Array;
   private readonly read = new Set<string>();
 
   constructor(
@@ -61,6 +62,7 @@ class ConstantPass {
   ) {
     this.constant = new Uint8Array(channels.slots);
     this.level = new Float64Array(channels.slots);
+    this.resting = new Uint8Array(channels.slots);
   }
 
   run(): Found {
@@ -73,7 +75,7 @@ class ConstantPass {
         });
       }
     }
-    return { constant: this.constant, level: this.level };
+    return { constant: this.constant, level: this.level, resting: this.resting };
   }
 
   /** @returns which channels of an output axis are constant by the node's relation. */
@@ -87,15 +89,18 @@ class ConstantPass {
     const related = new Set<string>();
     for (const { from } of links) related.add(from.value.name);
     for (const { to } of joins) related.add(to.value.name);
-    for (const { input, weight, bias } of mixes) {
-      for (const value of [input.value, weight, bias?.value]) if (value) related.add(value.name);
+    for (const { input, weight, bias, aside = [] } of mixes) {
+      for (const value of [input.value, weight, bias?.value, ...aside]) if (value) related.add(value.name);
     }
     // An operand that the rule does not relate to this axis may put anything into all of its channels, unless they come
     // from another output.
     const derived = links.some((l) => isOutput(channel, l.from));
     if (derived || channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x))) all.fill(1);
     const zero = new Uint8Array(size);
-    for (const link of links) this.alongLink(link, all, relation.combine === 'product' ? zero : undefined);
+    for (const link of links) {
+      if (link.constants === 'rest') this.rest(link);
+      this.alongLink(link, all, relation.combine === 'product' ? zero : undefined);
+    }
     for (const link of joins) this.alongJoin(link, all);
     for (const mix of mixes) this.alongMix(mix, all);
     for (const gain of relation.gains ?? []) {
@@ -107,14 +112,19 @@ class ConstantPass {
     return all;
   }
 
-  private alongLink({ from, map, constants }: Link, all: Uint8Array, zero?: Uint8Array): void {
+  private rest({ from, to }: Link): void {
+    const [a, b] = [this.baseOf(from), this.baseOf(to)];
+    for (let j = 0; j < to.value.shape[to.axis]; j++) if (this.isZero(a + j)) this.resting[b + j] = 1;
+  }
+
+  private alongLink({ from, map, constants, zero: zeroAt }: Link, all: Uint8Array, zero?: Uint8Array): void {
     if (constants === 'any') return;
     const base = this.baseOf(from);
     for (let j = 0; j < all.length; j++) {
       const i = map ? map[j] : j;
       if (i < 0) continue;
-      if (!this.passes(base + i, constants)) all[j] = 0;
-      if (zero && constants !== 'never' && this.isZero(base + i)) zero[j] = 1;
+      if (!this.passes(base + i, constants, zeroAt)) all[j] = 0;
+      if (zero && constants !== 'never' && this.isZero(base + i, zeroAt)) zero[j] = 1;
     }
   }
 
@@ -136,10 +146,12 @@ class ConstantPass {
     const input = this.baseOf(mix.input);
     const data = weightOf(mix);
     const { taps, visit } = layoutOf(mix);
+    const { gates, inputZero = 0 } = mix;
     const stays = Uint8Array.from({ length: mix.input.value.shape[mix.input.axis] }, (_, i) =>
-      this.passes(input + i, mix.border ? 'zero' : 'same') ? 1 : 0,
+      inputZero === 'runtime'
+        ? this.resting[input + i]
+        : Number(this.passes(input + i, mix.border ? 'zero' : 'same', inputZero)),
     );
-    const { gates } = mix;
     if (gates && gates.candidate === undefined) all.fill(0);
     visit((o, i, at, gate) => {
       if (gates && gate !== gates.candidate) return;
@@ -151,13 +163,13 @@ class ConstantPass {
     for (let j = 0; j < all.length; j++) if (!this.passes(bias + j, 'same')) all[j] = 0;
   }
 
-  private passes(slot: number, constants: Link['constants']): boolean {
-    if (this.constant[slot] === 0 || constants === 'never') return false;
-    return constants === 'same' || this.isZero(slot);
+  private passes(slot: number, constants: Link['constants'], zero = 0): boolean {
+    if (this.constant[slot] === 0 || constants === 'never' || constants === 'rest') return false;
+    return constants === 'same' || this.isZero(slot, zero);
   }
 
-  private isZero(slot: number): boolean {
-    return this.constant[slot] === 1 && (this.levels === undefined || this.level[slot] === 0);
+  private isZero(slot: number, zero = 0): boolean {
+    return this.constant[slot] === 1 && (this.levels === undefined || this.level[slot] === zero);
   }
 
   /** @returns the first slot of an axis, its state filled in where the contents are known beforehand. */
@@ -218,7 +230,7 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
     const slots = channels.values.get(name);
     if (slots) all(slots.value);
   }
-  const isZero = (slot: number): boolean => constant[slot] === 1 && level[slot] === 0;
+  const isZero = (slot: number, zero = 0): boolean => constant[slot] === 1 && level[slot] === zero;
 
   for (const { channel, relation } of channels.nodes.toReversed()) {
     const links = relation.links ?? [];
@@ -278,7 +290,10 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
           ...gains.map((g) => (j: number) => isZero(channels.slotOf(g.from) + j)),
           ...factors.map((f) => {
             const from = channels.slotOf(f.from);
-            return (j: number) => f.constants !== 'never' && isZero(from + (f.map ? f.map[j] : j));
+            return (j: number) => {
+              const i = f.map ? f.map[j] : j;
+              return i >= 0 && f.constants !== 'never' && isZero(from + i, f.zero);
+            };
           }),
         ];
       }
@@ -324,11 +339,13 @@ function same(a: AxisRef, b: AxisRef): boolean {
 
 const weights = new WeakMap<object, ArrayLike<number>>();
 
-/** @returns the weights of a mix as numbers. */
+/** @returns the weights of a mix as numbers, counted from their zero points. */
 export function weightOf(mix: Mix): ArrayLike<number> {
   const { known, name } = mix.weight;
-  const data = known && (weights.get(known) ?? numbersOf(known.tensor));
-  if (!data) throw new Error(`a mix over the weight ${name}, whose contents are not known`);
-  weights.set(known, data);
+  if (!known) throw new Error(`a mix over the weight ${name}, whose contents are not known`);
+  const key = mix.weightZero ? mix : known;
+  const data = weights.get(key) ?? countedFromZero(numbersOf(known.tensor), mix.weight.shape, mix.weightZero);
+  if (!data) throw new Error(`a mix over the weight ${name}, which holds no numbers`);
+  weights.set(key, data);
   return data;
 }

@@ -1,4 +1,5 @@
 import type { Mix } from '../ops/spec.js';
+import { isFloat } from '../tensor/half.js';
 import type { Channels } from './channels.js';
 import { groupSizes } from './channels.js';
 import { type Flow, weightOf } from './constants.js';
@@ -38,7 +39,7 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
         const unit = channels.unit[slot];
         if (unit < 0) continue;
         removed[unit] = 1;
-        if (flow.needed[slot] && !flow.constant[slot]) alive[unit] = 1;
+        if (flow.needed[slot] && !flow.constant[slot] && !flow.resting[slot]) alive[unit] = 1;
       }
     });
   }
@@ -76,7 +77,7 @@ export function carriedBy(channels: Channels, flow: Flow, removed: Uint8Array, m
     const slot = from + i;
     const unit = channels.unit[slot];
     if (unit < 0 || !removed[unit] || !flow.constant[slot] || !flow.needed[slot]) continue;
-    levels[i] = flow.level[slot];
+    levels[i] = flow.level[slot] - (mix.inputZero === 'runtime' ? 0 : (mix.inputZero ?? 0));
     any ||= levels[i] !== 0;
   }
   if (!any) return [];
@@ -91,10 +92,10 @@ export function carriedBy(channels: Channels, flow: Flow, removed: Uint8Array, m
   return [...felt].flatMap((f, input) => (f ? [{ input, level: levels[input] }] : []));
 }
 
-/** Merging writes into the weight itself, and stays within a group. */
+/** Merging writes into the weight itself, which quantised numbers are too coarse for, and stays within a group. */
 function canMerge(channels: Channels, mix: Mix): boolean {
   const whole = mix.groups === 1 || groupSizes(mix).ins === 1;
-  return whole && channels.parameters.has(mix.weight.name);
+  return whole && isFloat(mix.weight.dtype) && channels.parameters.has(mix.weight.name);
 }
 
 /** @returns whether a mix that can carry no constants would have had to carry one. */

@@ -171,6 +171,8 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
     }
     for (const { from, to } of relation.links ?? []) {
       if (from.value.known && to.value.known) {
+        const operand = channel.inputs.findIndex((x) => x?.name === from.value.name);
+        if (trains && !trains.includes(operand)) continue; // the scale of a quantised weight
         const role = roles.get(`${to.axis} ${to.value.name}`);
         if (role) set(from.value.name, from.axis, role);
         continue;

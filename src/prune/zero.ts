@@ -1,4 +1,5 @@
 import type { ModelProto } from '../onnx/proto.js';
+import type { ZeroPoint } from '../ops/spec.js';
 import { Random } from '../tensor/random.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
@@ -6,9 +7,11 @@ import { copyOf } from './contents.js';
 import { copyGraph } from './copy.js';
 import { Contents } from './cutContents.js';
 import type { UnitFamily } from './units.js';
+import { zeroAt, zeroPointsOf } from './zeroPoints.js';
 
 /**
- * Sets all that makes the chosen units to zero: weights, biases, scales and shifts.
+ * Sets all that makes the chosen units to zero: weights, biases, scales and shifts. Quantised ones are set to their zero
+ * points.
  * @param chosen tells for unit `index` of a family.
  * @returns a new model, in which these units are dead by their producers.
  */
@@ -19,10 +22,12 @@ export function zeroUnits(
 ): ModelProto {
   const graph = copyGraph(channels.source.model.graph);
   const contents = new Contents(channels, graph);
+  const zeroPoints = zeroPointsOf(channels);
   for (const family of families) {
     for (const { parameter, axis, map } of family.parts) {
       const indices = [...map].flatMap((unit, i) => (unit >= 0 && chosen(family, unit) ? [i] : []));
-      if (indices.length > 0) contents.put(parameter, zeroed(contents.of(parameter), axis, indices));
+      if (indices.length === 0) continue;
+      contents.put(parameter, zeroed(contents.of(parameter), axis, indices, zeroPoints.get(parameter)));
     }
   }
   contents.write();
@@ -54,15 +59,17 @@ export function drawUnits(
   };
 }
 
-function zeroed(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
+function zeroed(tensor: Tensor, axis: number, indices: readonly number[], zero?: ZeroPoint): Tensor {
   const copy = copyOf(tensor);
   const inner = sizeOf(tensor.dims.slice(axis + 1));
   const outer = sizeOf(tensor.dims.slice(0, axis));
   const data = copy.data as Float32Array;
+  const at = zero && zeroAt(zero, tensor.dims);
   for (let o = 0; o < outer; o++) {
     for (const i of indices) {
       const from = (o * tensor.dims[axis] + i) * inner;
-      data.fill(0, from, from + inner);
+      if (at) for (let e = from; e < from + inner; e++) data[e] = at(e);
+      else data.fill(0, from, from + inner);
     }
   }
   return copy;

@@ -3,7 +3,7 @@ import type { NodeProto } from '../../src/onnx/proto.js';
 import type { AxisRef, ChannelNode, ChannelRelation, CutNode, Link } from '../../src/ops/spec.js';
 import type { Session } from '../../src/runtime/session.js';
 import { sizeOf, stridesOf, type Tensor } from '../../src/tensor/tensor.js';
-import { type ExampleNet, feedsOf, isReal, numbers, run } from './exampleNet.js';
+import { type ExampleNet, feedsOf, isReal, modelOf, numbers, run } from './exampleNet.js';
 
 /** The node, what its operator says of it, and a session that takes all its real inputs. */
 export interface Related {
@@ -31,6 +31,11 @@ export function settled(relation: ChannelRelation): ChannelRelation[] {
   });
 }
 
+/** Whether all that an operand holds, but for zeros, goes into a range that every output depends on. */
+function isRanged({ contractions }: ChannelRelation): boolean {
+  return contractions?.some(({ a, b }) => a.value === b.value && a.axis === b.axis) ?? false;
+}
+
 /** @returns pairs (index of an input's axis, index of an output's axis) that a link unites, whichever way it is written. */
 function pairsOf({ to, map }: Link): [number, number][] {
   const size = to.value.shape[to.axis];
@@ -56,6 +61,8 @@ export async function leaks({ net, node, relation, results, session }: Related):
   const links = relation.links ?? [];
   // What comes into one channel of a recurrent node reaches all others in the next step.
   if (relation.mixes?.some((m) => node.outputs.includes(m.input.value))) return found;
+  // So does what an operand's range is taken from.
+  if (isRanged(relation)) return found;
   for (const input of node.inputs) {
     if (!input || !net.wanted.includes(input.name)) continue;
     for (let axis = 0; axis < input.shape.length; axis++) {
@@ -147,29 +154,34 @@ export async function undead(related: Related): Promise<string[]> {
   if (mixes.length === 0) return found;
   const { output } = mixes[0];
   const size = output.value.shape[output.axis];
-  for (let unit = 0; unit < size; unit++) {
-    const members: Member[] = [{ name: output.value.name, axis: output.axis, index: unit }];
+  // Weights of whole numbers are no inputs of the session.
+  const fed = mixes.every((m) => net.wanted.includes(m.weight.name));
+  const given = (values: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> =>
+    fed ? session.run(feedsOf(net, values)) : run(modelOf(net, { values }), feedsOf(net, values));
+  for (const unit of unitedOutputs(relation, output)) {
+    const members: Member[] = unit.map((index) => ({ name: output.value.name, axis: output.axis, index }));
     const made: Record<string, Tensor> = { ...net.values };
     const read: Record<string, Tensor> = { ...net.values };
     const zero = (values: Record<string, Tensor>, { name, axis, index }: Member): void => {
       if (values[name]) values[name] = changedSlice(values[name], axis, index, () => 0);
     };
     for (const { input, weight, inAxis, outAxis, gates } of mixes) {
-      const own = Array.from({ length: gates!.count }, (_, gate) => gate * size + unit);
+      const rows = (gate: number): number[] => unit.map((index) => gate * size + index);
+      const own = Array.from({ length: gates!.count }, (_, gate) => rows(gate)).flat();
       for (const index of own) members.push({ name: weight.name, axis: outAxis, index });
       if (gates!.candidate !== undefined)
-        zero(made, { name: weight.name, axis: outAxis, index: own[gates!.candidate] });
+        for (const index of rows(gates!.candidate)) zero(made, { name: weight.name, axis: outAxis, index });
       if (input.value !== output.value) continue;
-      const column = { name: weight.name, axis: inAxis, index: unit };
-      members.push(column);
-      zero(read, column);
+      const columns = unit.map((index) => ({ name: weight.name, axis: inAxis, index }));
+      members.push(...columns);
+      for (const column of columns) zero(read, column);
       // The unit may go on reading itself.
       read[weight.name] = withRows(read[weight.name], net.values[weight.name], outAxis, own);
     }
     for (const link of relation.links ?? []) {
       for (const [i, j] of pairsOf(link)) {
         const forwards = link.to.value === output.value;
-        if ((forwards ? j : i) !== unit) continue;
+        if (!unit.includes(forwards ? j : i)) continue;
         const { value, axis } = forwards ? link.from : link.to;
         const member = { name: value.name, axis, index: forwards ? i : j };
         members.push(member);
@@ -177,16 +189,35 @@ export async function undead(related: Related): Promise<string[]> {
       }
     }
     if (mixes.every((m) => m.gates!.candidate !== undefined)) {
-      const results = await session.run(feedsOf(net, made));
+      const results = await given(made);
       for (const { name, axis, index } of members) {
         const alive = name in results && slice(results[name], axis, index).some((v) => v !== 0);
         if (alive) found.push(`${name}.${axis}[${index}] is not zero`);
       }
       found.push(...(await differingWithout(related, members, made, results)));
     }
-    found.push(...(await differingWithout(related, members, read, await session.run(feedsOf(net, read)))));
+    if (mixes.every((m) => m.input.value !== output.value)) continue;
+    found.push(...(await differingWithout(related, members, read, await given(read))));
   }
   return found;
+}
+
+/** @returns indices of an output axis that links from one channel unite (whole heads), each list a unit. */
+function unitedOutputs({ links = [] }: ChannelRelation, output: AxisRef): number[][] {
+  const root = Array.from({ length: output.value.shape[output.axis] }, (_, i) => i);
+  const find = (i: number): number => (root[i] === i ? i : find(root[i]));
+  const first = new Map<string, number>();
+  for (const link of links.filter((l) => l.to.value === output.value && l.to.axis === output.axis)) {
+    for (const [i, j] of pairsOf(link)) {
+      const key = `${link.from.value.name} ${link.from.axis} ${i}`;
+      const known = first.get(key);
+      if (known === undefined) first.set(key, j);
+      else root[find(j)] = find(known);
+    }
+  }
+  const units = new Map<number, number[]>();
+  root.forEach((_, i) => units.set(find(i), [...(units.get(find(i)) ?? []), i]));
+  return [...units.values()];
 }
 
 /** @returns how the node without some channels differs from what it gave before on the others. */
@@ -240,7 +271,7 @@ interface Member {
 
 /** @returns classes of channels that links unite, of those that nothing pins and that leave something of every axis. */
 function removable(node: ChannelNode, relation: ChannelRelation): Member[][] {
-  if (relation.mixes?.length || relation.quotas?.length) return [];
+  if (relation.mixes?.length || relation.quotas?.length || isRanged(relation)) return [];
   const parent = new Map<string, string>();
   const members = new Map<string, Member>();
   const find = (k: string): string => (parent.get(k) === k ? k : find(parent.get(k)!));
@@ -339,7 +370,7 @@ function along(dims: readonly number[], axis: number, visit: (element: number, i
 }
 
 function changedSlice(x: Tensor, axis: number, index: number, change: (v: number) => number): Tensor {
-  if (!isReal(x.dtype)) return x;
+  if (!isReal(x.dtype) && x.dtype !== 'int8') return x;
   const data = (x.data as Float32Array).slice();
   along(x.dims, axis, (e, i) => {
     if (i === index) data[e] = change(data[e]);

@@ -5,19 +5,23 @@ import { sizeOf } from '../../src/tensor/tensor.js';
 export function naiveMacs(node: ChannelNode): number {
   const { op, inputs, outputs, attrs } = node;
   if (op === 'Einsum') return einsumMacs(node);
+  if (/Attention$/.test(op)) return attentionMacs(node);
   const [y] = outputs;
-  const [x, w] = inputs;
+  // The operands of a quantised product stand between their scales and zero points.
+  const [x, w] = /^(QLinear(Conv|MatMul)|QGemm)$/.test(op) ? [inputs[0], inputs[3]] : inputs;
   let count = 0;
+  const channels = attrs.int('channels_last', 0) ? x!.shape.length - 1 : 1;
   const group = attrs.int('group', 1);
   const kernel = sizeOf(w!.shape.slice(2));
-  if (op === 'Conv' || op === 'FusedConv') {
-    for (let out = 0; out < sizeOf(y.shape); out++) for (let c = 0; c < x!.shape[1] / group; c++) count += kernel;
+  if (/^(Conv|FusedConv|QLinearConv|ConvInteger)$/.test(op)) {
+    for (let out = 0; out < sizeOf(y.shape); out++)
+      for (let c = 0; c < x!.shape[channels] / group; c++) count += kernel;
   } else if (op === 'ConvTranspose') {
     for (let i = 0; i < sizeOf(x!.shape); i++) for (let c = 0; c < w!.shape[1]; c++) count += kernel;
-  } else if (op === 'Gemm' || op === 'FusedGemm') {
+  } else if (op === 'Gemm' || op === 'FusedGemm' || op === 'QGemm') {
     const inner = attrs.int('transA', 0) ? x!.shape[0] : x!.shape[1];
     for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < inner; k++) count++;
-  } else if (op === 'MatMul') {
+  } else if (/MatMul|^MatMulInteger/.test(op) && op !== 'FusedMatMul') {
     for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < x!.shape.at(-1)!; k++) count++;
   } else if (op === 'LSTM' || op === 'GRU' || op === 'RNN') {
     const [, r] = inputs.slice(1);
@@ -28,6 +32,24 @@ export function naiveMacs(node: ChannelNode): number {
     const inner = x!.shape.at(attrs.int('transA', 0) ? -2 : -1)!;
     for (let out = 0; out < sizeOf(y.shape); out++) for (let k = 0; k < inner; k++) count++;
   } else throw new Error(`no naive count for ${op}`);
+  return count;
+}
+
+/** Scores of every head, and what they weigh; projections where there is a weight. */
+function attentionMacs({ inputs, outputs: [y], attrs, op }: ChannelNode): number {
+  const [query, key, value] = inputs.map((v) => v?.shape ?? []);
+  const weight = op === 'QAttention' || (op === 'Attention' && key.length === 2) ? key : undefined;
+  let count = 0;
+  if (weight) for (let row = 0; row < query[0] * query[1]; row++) count += weight[0] * weight[1];
+  const inHeads = query.length === 4;
+  const heads = inHeads ? query[1] : attrs.int('num_heads', attrs.int('q_num_heads', 1));
+  const positions = weight ? query[1] : key.at(-2)!;
+  const [, k, v] = attrs.ints('qkv_hidden_sizes') ?? [0, 0, 0];
+  const width = weight ? k || weight[1] / 3 : inHeads ? query[3] * heads : query[2];
+  const outer = weight ? v || weight[1] / 3 : inHeads ? value[3] * heads : y.shape[2];
+  for (let sample = 0; sample < query[0]; sample++)
+    for (let i = 0; i < query.at(-2)!; i++)
+      for (let j = 0; j < positions; j++) count += heads * (width / heads + outer / heads);
   return count;
 }
 

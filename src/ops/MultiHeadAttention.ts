@@ -1,0 +1,126 @@
+import { Attributes, setAttribute } from '../onnx/attributes.js';
+import { intoHeads, outOfHeads, slicedLast, weighted } from './attentionForm.js';
+import { Formula } from './formula.js';
+import { betweenPositions, headAxis, headLinks, isZeroFrom, wholeBlocks } from './heads.js';
+import { axisOf, pinAll, pinsOf } from './links.js';
+import { type ChannelNode, type ChannelRelation, defineOp, type Link, refused } from './spec.js';
+
+/**
+ * softmax(Q·Kᵀ / √size + attention_bias)·V in several heads, with biases on Q, K and V.
+ *
+ * Source: com.microsoft MultiHeadAttention 1.
+ */
+export const MultiHeadAttention = defineOp({
+  op: 'MultiHeadAttention',
+  domain: 'com.microsoft',
+  inputs: [
+    'query',
+    'key?',
+    'value?',
+    'bias?',
+    'key_padding_mask?',
+    'attention_bias?',
+    'past_key?',
+    'past_value?',
+    'past_sequence_length?',
+    'cache_indirection?',
+  ],
+  outputs: ['output', 'present_key?', 'present_value?', 'qk?'],
+  trains: [3],
+  grad: refused('masks, caches and packed operands are not spelt out'),
+  normalise: (node, context) => {
+    const [query, key, value, bias = '', ...others] = node.input;
+    const [sizes, values] = [query, value ?? ''].map((name) => context.shape(name));
+    const attrs = new Attributes(node);
+    const [, attentionBias = ''] = others;
+    const plain = others.every((name, i) => i === 1 || name === '') && node.output.slice(1).every((o) => o === '');
+    if (!plain || !key || sizes?.length !== 3 || values?.length !== 3 || attrs.int('unidirectional', 0)) {
+      return undefined;
+    }
+    const [width, outer] = [sizes[2], values[2]];
+    const heads = attrs.int('num_heads', 1);
+    const formula = new Formula(node, context);
+    const part = (x: string, begin: number, size: number): string => {
+      if (bias === '') return intoHeads(formula, x, heads);
+      const shifted = formula.apply('Add', [x, slicedLast(formula, bias, begin, begin + size)]);
+      return intoHeads(formula, shifted, heads);
+    };
+    const sums = weighted(formula, {
+      query: part(query, 0, width),
+      key: part(key, width, width),
+      value: part(value, 2 * width, outer),
+      scale: attrs.float('scale', 0) || 1 / Math.sqrt(width / heads),
+      added: attentionBias === '' ? [] : [attentionBias],
+    });
+    outOfHeads(formula, sums, node.output[0]);
+    return formula.nodes;
+  },
+  channels: (node) => {
+    const [query, key, value, bias, , , pastKey] = node.inputs;
+    if (pastKey || node.outputs.length > 1) return pinAll(node, 'the cache of this attention holds every head');
+    if (![query, key, value].every((x) => x?.shape.length === 3))
+      return pinAll(node, 'this attention reads packed heads');
+    if (bias && bias.known?.stable !== 'all') return pinAll(node, 'the bias of this attention is computed');
+    return separate(node);
+  },
+  macs: ({ inputs: [query, key, value], outputs: [y] }) => {
+    const positions = key?.shape.length === 3 ? key.shape[1] : query!.shape[1];
+    const width = value?.shape.length === 3 ? query!.shape[2] : y.shape[2];
+    return y.shape[0] * y.shape[1] * positions * (width + y.shape[2]);
+  },
+  examples: [
+    {
+      title: 'two heads',
+      inputs: [
+        [2, 3, 8],
+        [2, 4, 8],
+        [2, 4, 8],
+      ],
+      attributes: { num_heads: 2 },
+    },
+    {
+      title: 'biases, and values of another size',
+      inputs: [[1, 3, 6], [1, 3, 6], [1, 3, 12], [24]],
+      parameters: [3],
+      attributes: { num_heads: 3, scale: { float: 0.5 } },
+    },
+    {
+      title: 'a bias on the scores of every head',
+      inputs: [[2, 3, 4], [2, 3, 4], [2, 3, 4], null, null, [1, 2, 3, 3]],
+      attributes: { num_heads: 2 },
+    },
+  ],
+});
+
+function separate({ inputs, outputs: [y], attrs }: ChannelNode): ChannelRelation {
+  const [query, key, value, bias, , scores] = inputs;
+  const heads = attrs.int('num_heads', 1);
+  const output = axisOf(y, 2);
+  const width = query!.shape[2];
+  const own = value!.shape[2] / heads;
+  const biases = (axis: { value: NonNullable<typeof bias>; axis: number }): Link[] => [
+    ...wholeBlocks(axis, output, heads, 'never', { size: width }),
+    ...wholeBlocks(axis, output, heads, 'never', { offset: width, size: width }),
+    ...wholeBlocks(axis, output, heads, 'never', { offset: 2 * width, size: value!.shape[2] }),
+  ];
+  return {
+    combine: 'product',
+    links: [
+      ...headLinks({
+        blocks: heads,
+        query: axisOf(query!, 2),
+        key: axisOf(key!, 2),
+        value: axisOf(value!, 2),
+        output,
+        ...(bias && { isQuiet: (head: number) => isZeroFrom(bias, 2 * width + head * own, own) }),
+        perHead: headAxis(scores, heads),
+      }),
+      ...(bias ? biases(axisOf(bias, 0)) : []),
+    ],
+    pins: [query!, key!, value!, y].flatMap((x) => pinsOf(x, betweenPositions).slice(0, 2)),
+    patch: (cut) => {
+      const kept = cut.kept(output);
+      if (kept) setAttribute(cut.node, 'num_heads', kept.length / own);
+    },
+  };
+}
