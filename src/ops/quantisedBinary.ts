@@ -1,7 +1,7 @@
 import { float32 } from '../tensor/tensor.js';
 import { broadcasting } from './broadcast.js';
 import { quantised, zeroPoint } from './examples.js';
-import { inputZeroOf, wholeNumbers } from './quantised.js';
+import { inputZeroOf, numberOf, wholeNumbers } from './quantised.js';
 import type { Example, OpSpec } from './spec.js';
 
 /** @returns the spec of an elementwise operator [A, scale, zero, B, scale, zero, C scale, C zero] on quantised operands. */
@@ -24,6 +24,12 @@ export function quantisedBinary(op: string, combine: 'all' | 'product'): OpSpec 
       return {
         ...relation,
         links: relation.links?.map((link) => ({ ...link, zero: zeros.get(link.from.value.name) })),
+        zeroPoints: [
+          { of: a!, value: aZero },
+          { of: b!, value: bZero },
+        ].flatMap(({ of, value }) =>
+          of.known && numberOf(value) !== undefined ? [{ of, zero: { value: value! } }] : [],
+        ),
       };
     },
     examples: [

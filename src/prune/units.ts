@@ -1,6 +1,7 @@
 import { specOf } from '../ops/index.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { type Channels, groupSizes, type PinReason, type RelatedNode } from './channels.js';
+import { zeroPointsOf } from './zeroPoints.js';
 
 /** The slice of a parameter that belongs to the units of a family: index `i` of `axis` is part of unit `map[i]` (−1: none). */
 export interface UnitPart {
@@ -155,6 +156,7 @@ function makingAxis(roles: ReadonlyMap<string, Role>, name: string, rank: number
 /** @returns roles by `<axis> <name>`, for parameters that nodes read directly or through nodes on constants. */
 function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): Map<string, Role> {
   const roles = new Map<string, Role>();
+  const zeroPoints = zeroPointsOf(channels);
   const set = (name: string, axis: number, role: Role): void => {
     const key = `${axis} ${name}`;
     if (!roles.has(key) || role === 'makes') roles.set(key, role);
@@ -182,7 +184,7 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
       if (!at.value.known) continue;
       const input = channel.inputs.findIndex((x) => x?.name === at.value.name);
       if (trained ? trained(at.value.name) : trains === undefined || trains.includes(input)) {
-        if (isReal(at.value.dtype)) set(at.value.name, at.axis, 'shifts');
+        if (isReal(at.value.dtype) || zeroPoints.has(at.value.name)) set(at.value.name, at.axis, 'shifts');
       }
     }
   }
