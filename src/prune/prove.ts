@@ -4,6 +4,7 @@ import { openSession, type Session } from '../runtime/session.js';
 import { isFloat } from '../tensor/half.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 import { numbersOf } from './contents.js';
+import { quantaOf, roundsToLevels } from './quanta.js';
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 
@@ -29,8 +30,18 @@ const FLOAT_ACCURACY = 1e-5;
 /** A shallow cut through rounding: how many times what the optimiser changes still counts as rounding. */
 const ROUNDING_FACTOR = 10;
 
+/** One of 128 levels, as a share of an output's magnitude: what flips of single quanta may come to where nothing is exact. */
+const LEVEL = 1 / 128;
+
+/** The widest that float32 rounds the difference of two neighbouring levels to. */
+const ONE_QUANTUM = 1.001;
+
 /**
  * Runs both models on the same inputs. Whole-number outputs are judged by the floats that they are made of, `behind`.
+ *
+ * A model that rounds to few levels does so where it runs as it is and where onnxruntime fuses it, but then of other sums
+ * (it may even quantise weights of its own accord). In one of both ways the stripped model must agree to float accuracy,
+ * or by one quantum of an output (see `quanta.ts`); where ties inside flip in both, by less than a level of 128.
  *
  * **Throws** VALIDATION_FAILED where they differ by more than rounding.
  */
@@ -53,22 +64,33 @@ export async function proveEqual(
     const reference = await open(original, 'all');
     const plain = await open(original, 'disabled');
     const candidate = await open(stripped, 'all');
+    const levelled = roundsToLevels(original);
+    const plainCandidate = levelled ? await open(stripped, 'disabled') : undefined;
+    const quanta = levelled ? quantaOf(original, [...original.graph.output.map((o) => o.name), ...behind]) : new Map();
     const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, allowed: 0, differing: 0 };
     const outputs = new Set<string>();
     for (const feeds of runs) {
       const [a, same, b] = [await reference.run(feeds), await plain.run(feeds), await candidate.run(feeds)];
+      const plainly = await plainCandidate?.run(feeds);
       for (const [name, expected] of Object.entries(a)) {
         const rounding = distance(expected, same[name]);
         const drift = distance(expected, b[name]);
         if (!isFloat(expected.dtype as DType)) {
           if (!drift) throw failed(name, 'has another shape or type', file);
           total.differing += drift.differing;
+          const plain = plainly && distance(same[name], plainly[name]);
+          if (levels.has(expected.dtype as DType) && Math.min(drift.absolute, plain?.absolute ?? drift.absolute) > 1) {
+            throw failed(name, `differs by ${drift.absolute} levels`, file);
+          }
           if (behind.length === 0 && drift.differing > (rounding?.differing ?? 0)) {
             throw failed(name, `differs in ${drift.differing} elements`, file);
           }
           continue;
         }
-        const limit = Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
+        const quantum = ONE_QUANTUM * (quanta.get(name) ?? 0);
+        const limit = plainly
+          ? levelLimit({ tolerance, quantum, drift, rounding, plain: distance(same[name], plainly[name]) })
+          : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
         if (!drift || !(drift.relative <= limit)) {
           const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
           throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);
@@ -84,6 +106,30 @@ export async function proveEqual(
   } finally {
     for (const session of sessions) await session.close();
   }
+}
+
+/** Types of quantised numbers. */
+const levels = new Set<DType>(['uint8', 'int8', 'uint16', 'int16']);
+
+interface Compared {
+  readonly tolerance: number;
+  /** By how much one level moves the output; 0 where that is not known. */
+  readonly quantum: number;
+  readonly drift?: Distance;
+  /** Between both ways of running the original. */
+  readonly rounding?: Distance;
+  /** Between both models, run as they are. */
+  readonly plain?: Distance;
+}
+
+/** @returns the largest difference, as a share of the magnitude, that an output of a model on few levels may have. */
+function levelLimit({ tolerance, quantum, drift, rounding, plain }: Compared): number {
+  const own = drift && drift.absolute > 0 ? (quantum * drift.relative) / drift.absolute : 0;
+  const close = Math.max(tolerance, own);
+  const between = rounding?.relative ?? 0;
+  if (drift && drift.relative <= close) return close;
+  if (plain && (plain.relative <= tolerance || plain.absolute <= quantum)) return Math.max(close, 2 * between + own);
+  return Math.max(close, Math.min(ROUNDING_FACTOR * between, LEVEL));
 }
 
 interface Distance {
