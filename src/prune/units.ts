@@ -218,14 +218,18 @@ function macsPerUnit(channels: Channels): Float64Array {
   return saved;
 }
 
-/** @returns the name of the node behind each weight: the first that reads it. */
+/** @returns the name of the node behind each weight: the first that computes with it, or with what constants make of it. */
 function namesOf(channels: Channels, roles: ReadonlyMap<string, Role>): Map<string, string> {
   const names = new Map<string, string>();
+  const madeOf = new Map<string, readonly string[]>();
   for (const { channel } of channels.nodes) {
-    for (const x of channel.inputs) {
-      if (!x || names.has(x.name) || !channels.parameters.has(x.name)) continue;
-      if (x.shape.some((_, axis) => roles.get(`${axis} ${x.name}`) === 'makes')) names.set(x.name, nodeName(channel));
-    }
+    const roots = channel.inputs.flatMap((x) => {
+      if (!x) return [];
+      const makes = x.shape.some((_, axis) => roles.get(`${axis} ${x.name}`) === 'makes');
+      return makes && channels.parameters.has(x.name) ? [x.name] : (madeOf.get(x.name) ?? []);
+    });
+    if (channel.outputs.every((y) => y.known)) for (const y of channel.outputs) madeOf.set(y.name, roots);
+    else for (const root of roots) if (!names.has(root)) names.set(root, nodeName(channel));
   }
   return names;
 }

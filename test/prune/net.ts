@@ -31,10 +31,11 @@ export class TinyNet {
     return this.constant(name, int64([values.length], values));
   }
 
+  /** @param op the operator, with its domain and a dot before where it is none of ONNX's own */
   node(op: string, inputs: readonly string[], output: string, attributes: Record<string, AttributeValue> = {}): string {
-    this.nodes.push(
-      makeNode(op, inputs, output === '' ? [] : output.split(' '), attributes, { name: `${output}/${op}` }),
-    );
+    const at = op.lastIndexOf('.');
+    const more = { name: `${output}/${op.slice(at + 1)}`, domain: op.slice(0, Math.max(0, at)) };
+    this.nodes.push(makeNode(op.slice(at + 1), inputs, output === '' ? [] : output.split(' '), attributes, more));
     return output;
   }
 
@@ -54,7 +55,8 @@ export class TinyNet {
       input: inputs,
       output: [makeValueInfo('y', 'float32', output)],
     });
-    return fileOf({ ...makeModel(graph, opset), irVersion });
+    const domains = new Set(this.nodes.map((n) => n.domain ?? '').filter((d) => d !== ''));
+    return fileOf({ ...makeModel(graph, opset, [...domains]), irVersion });
   }
 }
 
