@@ -3,8 +3,8 @@ import type { NodeProto } from '../onnx/proto.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { intoHeads, outOfHeads, weighted } from './attentionForm.js';
 import { Formula } from './formula.js';
-import { betweenPositions, headAxis, headLinks } from './heads.js';
-import { axisOf, pinAll, pinsOf } from './links.js';
+import { headAxis, headLinks, positionPins } from './heads.js';
+import { axisOf, pinAll } from './links.js';
 import { type ChannelNode, type ChannelRelation, defineOp, type NormaliseContext, refused } from './spec.js';
 
 /** softmax(Q·Kᵀ · scale + mask)·V in several heads: [batch, heads, positions, size], or [batch, positions, heads · size]. */
@@ -86,7 +86,7 @@ function inRows({ inputs: [query, key, value, mask], outputs: [y], attrs }: Chan
         perHead: headAxis(mask, heads),
       }),
     ],
-    pins: [query!, key!, value!, y].flatMap((x) => pinsOf(x, betweenPositions).slice(0, 2)),
+    pins: positionPins([query!, key!, value!, y], { positions: 1, scores: mask, heads }),
     patch: (cut) => {
       const kept = cut.kept(output);
       if (!kept) return;
@@ -113,7 +113,7 @@ function inHeads({ inputs: [query, key, value, mask], outputs: [y], attrs }: Cha
       { from: axisOf(value!, 3), to: axisOf(y, 3), constants: 'zero' },
     ],
     contractions: [{ a, b }],
-    pins: [query!, key!, value!, y].flatMap((x) => pinsOf(x, betweenPositions).filter(({ at }) => at.axis % 2 === 0)),
+    pins: positionPins([query!, key!, value!, y], { positions: 2, scores: mask, heads: y.shape[1] }),
     patch: (cut) => {
       // The scale goes by the size of a head, unless it is said.
       if (!cut.kept(a) || attrs.has('scale')) return;

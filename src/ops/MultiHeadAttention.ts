@@ -1,8 +1,8 @@
 import { Attributes, setAttribute } from '../onnx/attributes.js';
 import { intoHeads, outOfHeads, slicedLast, weighted } from './attentionForm.js';
 import { Formula } from './formula.js';
-import { betweenPositions, headAxis, headLinks, isZeroFrom, wholeBlocks } from './heads.js';
-import { axisOf, pinAll, pinsOf } from './links.js';
+import { headAxis, headLinks, isZeroFrom, positionPins, wholeBlocks } from './heads.js';
+import { axisOf, pinAll } from './links.js';
 import { type ChannelNode, type ChannelRelation, defineOp, type Link, refused } from './spec.js';
 
 /**
@@ -117,7 +117,7 @@ function separate({ inputs, outputs: [y], attrs }: ChannelNode): ChannelRelation
       }),
       ...(bias ? biases(axisOf(bias, 0)) : []),
     ],
-    pins: [query!, key!, value!, y].flatMap((x) => pinsOf(x, betweenPositions).slice(0, 2)),
+    pins: positionPins([query!, key!, value!, y], { positions: 1, scores, heads }),
     patch: (cut) => {
       const kept = cut.kept(output);
       if (kept) setAttribute(cut.node, 'num_heads', kept.length / own);

@@ -1,4 +1,5 @@
-import type { AxisRef, ChannelValue, Link } from './spec.js';
+import { pinsOf } from './links.js';
+import type { AxisRef, ChannelValue, Link, Pin } from './spec.js';
 
 /*
  * Attention weighs the values of a head by what its queries make of its keys. A head is cut whole: its queries and keys are
@@ -7,7 +8,7 @@ import type { AxisRef, ChannelValue, Link } from './spec.js';
  */
 
 /** Why samples and positions of an attention stay. */
-export const betweenPositions = 'every position attends to the others of its sample';
+const betweenPositions = 'every position attends to the others of its sample';
 
 /** Where the operands of an attention hold their heads: axes of `blocks` equal blocks. */
 export interface Heads {
@@ -59,6 +60,18 @@ export function wholeBlocks(
 export function headAxis(value: ChannelValue | undefined, heads: number): AxisRef[] {
   const axis = (value?.shape.length ?? 0) - 3;
   return value && axis >= 0 && value.shape[axis] === heads && heads > 1 ? [{ value, axis }] : [];
+}
+
+/** @returns pins of all that an attention keeps: samples and positions of its operands, and of what is added to scores. */
+export function positionPins(
+  operands: readonly ChannelValue[],
+  { positions, scores, heads }: { positions: number; scores?: ChannelValue; heads: number },
+): Pin[] {
+  const perHead = headAxis(scores, heads).map(({ axis }) => axis);
+  return [
+    ...operands.flatMap((x) => [0, positions].map((axis) => ({ at: { value: x, axis }, why: betweenPositions }))),
+    ...(scores ? pinsOf(scores, betweenPositions).filter(({ at }) => !perHead.includes(at.axis)) : []),
+  ];
 }
 
 /** @returns whether the numbers from `begin` on are all zero in every run. */

@@ -1,6 +1,6 @@
 import { setAttribute } from '../onnx/attributes.js';
-import { betweenPositions, headAxis, wholeBlocks } from './heads.js';
-import { axisOf, pinAll, pinsOf } from './links.js';
+import { headAxis, positionPins, wholeBlocks } from './heads.js';
+import { axisOf, pinAll } from './links.js';
 import type { AxisRef, ChannelNode, ChannelRelation, ChannelValue, Link, Mix } from './spec.js';
 
 /** The operands of an attention that projects its input by one weight for queries, keys and values. */
@@ -58,7 +58,7 @@ export function packedHeads(
       },
     ],
     links: [...blocksOf(axisOf(weight, 1), [0, 1, 2]), ...perHead, ...(bias ? biases(bias) : [])],
-    pins: [input, y].flatMap((value) => pinsOf(value, betweenPositions).slice(0, 2)),
+    pins: positionPins([input, y], { positions: 1, scores, heads }),
     patch: (cut) => {
       const kept = cut.kept(output);
       if (!kept) return;
