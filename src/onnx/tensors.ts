@@ -125,8 +125,19 @@ export function bytesOf(data: Exclude<TensorData, string[]>): Uint8Array {
 export function viewAs(dtype: Exclude<DType, 'string'>, bytes: Uint8Array): Exclude<TensorData, string[]> {
   const View: TypedArrayClass = storage[dtype];
   // Typed arrays start at multiples of their element size; weights in a file lie anywhere.
-  const at = bytes.byteOffset % View.BYTES_PER_ELEMENT === 0 ? bytes : Uint8Array.from(bytes);
+  const at = bytes.byteOffset % View.BYTES_PER_ELEMENT === 0 ? bytes : alignedCopy(bytes);
   return new View(at.buffer, at.byteOffset, at.byteLength / View.BYTES_PER_ELEMENT);
+}
+
+const alignedCopies = new WeakMap<Uint8Array, Uint8Array>();
+
+/** Weights are looked at again and again: the same bytes are copied once. */
+function alignedCopy(bytes: Uint8Array): Uint8Array {
+  const known = alignedCopies.get(bytes);
+  if (known) return known;
+  const copy = new Uint8Array(bytes);
+  alignedCopies.set(bytes, copy);
+  return copy;
 }
 
 interface TypedArrayClass {

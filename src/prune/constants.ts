@@ -153,10 +153,13 @@ class ConstantPass {
         : Number(this.passes(input + i, mix.border ? 'zero' : 'same', inputZero)),
     );
     if (gates && gates.candidate === undefined) all.fill(0);
-    visit((o, i, at, gate) => {
-      if (gates && gate !== gates.candidate) return;
-      if (all[o] && !stays[i] && isLive(data, taps, at)) all[o] = 0;
-    });
+    visit(
+      (o, i, at) => {
+        if (!stays[i] && isLive(data, taps, at)) all[o] = 0;
+        return all[o] === 0;
+      },
+      (o, gate) => all[o] === 1 && (!gates || gate === gates.candidate),
+    );
     if (!mix.bias) return;
     const bias = this.baseOf(mix.bias);
     if (mix.bias.value.shape[mix.bias.axis] !== all.length) return;
@@ -273,9 +276,15 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
             const to = channels.slotOf(mix.output);
             const data = weightOf(mix);
             const { taps, visit } = layoutOf(mix);
-            visit((o, i, first) => {
-              if (needed[to + o] && !needed[base + i] && isLive(data, taps, first)) needed[base + i] = 1;
-            });
+            let open = size - needed.subarray(base, base + size).reduce((n, x) => n + x, 0);
+            visit(
+              (_, i, first) => {
+                if (needed[base + i] || !isLive(data, taps, first)) return open === 0;
+                needed[base + i] = 1;
+                return --open === 0;
+              },
+              (o) => open > 0 && needed[to + o] === 1,
+            );
           }
         }
       });

@@ -1,5 +1,5 @@
 import type { ModelProto } from '../onnx/proto.js';
-import { openSession } from '../runtime/session.js';
+import { openFed } from '../shape/fed.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Slots } from './channels.js';
 import type { Levels, Measure } from './constants.js';
@@ -30,7 +30,7 @@ export function measureBy(
     const known = new Set(model.graph.output.map((o) => o.name));
     const extra = [...names].filter((name) => !known.has(name)).map((name) => ({ name, metadataProps: [] }));
     const graph = { ...model.graph, output: [...model.graph.output, ...extra] };
-    const session = await openSession({ ...model, graph }, { optimisation: 'disabled' });
+    const session = await openFed({ model: { ...model, graph } });
     try {
       for (const feed of feeds) {
         for (const chunk of chunksOf(values)) {
@@ -98,19 +98,25 @@ export function slices(
   const size = dims[axis];
   const inner = sizeOf(dims.slice(axis + 1));
   const outer = sizeOf(dims.slice(0, axis));
-  for (let index = 0; index < size; index++) {
-    let low = Number.POSITIVE_INFINITY;
-    let high = Number.NEGATIVE_INFINITY;
-    let broken = false;
-    for (let o = 0; o < outer; o++) {
-      const from = (o * size + index) * inner;
-      for (let i = from; i < from + inner; i++) {
-        const x = data[i];
-        if (x < low) low = x;
-        if (x > high) high = x;
-        if (Number.isNaN(x)) broken = true;
+  const lows = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
+  const highs = new Float64Array(size).fill(Number.NEGATIVE_INFINITY);
+  // In the order of memory: along an outer axis of a large weight anything else would wait for every single element.
+  let at = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let index = 0; index < size; index++) {
+      let low = lows[index];
+      let high = highs[index];
+      for (const end = at + inner; at < end; at++) {
+        const x = data[at];
+        if (Number.isNaN(x)) low = high = Number.NaN;
+        else {
+          if (x < low) low = x;
+          if (x > high) high = x;
+        }
       }
+      lows[index] = low;
+      highs[index] = high;
     }
-    each(index, broken ? Number.NaN : low, broken ? Number.NaN : high);
   }
+  for (let index = 0; index < size; index++) each(index, lows[index], highs[index]);
 }

@@ -13,8 +13,15 @@ export interface Pair {
 /** How the elements of a mix's weight lie: per pair of channels, `taps` are offsets from the pair's first element. */
 export interface MixLayout {
   readonly taps: Int32Array;
-  /** Visits every pair of channels that share weights, once in every gate; outputs run outside, inputs inside. */
-  visit(each: (output: number, input: number, at: number, gate: number) => void): void;
+  /**
+   * Visits every pair of channels that share weights, once in every gate; outputs run outside, inputs inside.
+   * @param each may answer `true`: no more of this output
+   * @param wanted tells which outputs to visit at all
+   */
+  visit(
+    each: (output: number, input: number, at: number, gate: number) => unknown,
+    wanted?: (output: number, gate: number) => boolean,
+  ): void;
 }
 
 export function layoutOf(mix: Mix): MixLayout {
@@ -32,12 +39,14 @@ export function layoutOf(mix: Mix): MixLayout {
   const outStep = groups > 1 && blocked === 'out' ? 0 : outs * outStride;
   return {
     taps: Int32Array.from(taps),
-    visit(each) {
+    visit(each, wanted) {
       for (let group = 0; group < groups; group++) {
         for (let r = 0; r < outs * (gates?.count ?? 1); r++) {
           const row = group * outStep + r * outStride + group * inStep;
           const [gate, p] = [Math.floor(r / outs), r % outs];
-          for (let q = 0; q < ins; q++) each(group * outs + p, group * ins + q, row + q * inStride, gate);
+          if (wanted && !wanted(group * outs + p, gate)) continue;
+          for (let q = 0; q < ins; q++)
+            if (each(group * outs + p, group * ins + q, row + q * inStride, gate) === true) break;
         }
       }
     },

@@ -1,6 +1,7 @@
 import { CgesError } from '../errors.js';
 import type { ModelProto } from '../onnx/proto.js';
 import { openSession, type Session } from '../runtime/session.js';
+import { openFed } from '../shape/fed.js';
 import { isFloat } from '../tensor/half.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 import { numbersOf } from './contents.js';
@@ -38,6 +39,7 @@ const ONE_QUANTUM = 1.001;
 
 /**
  * Runs both models on the same inputs. Whole-number outputs are judged by the floats that they are made of, `behind`.
+ * `stored`: the original is what `file` holds, and is loaded from there.
  *
  * A model that rounds to few levels does so where it runs as it is and where onnxruntime fuses it, but then of other sums
  * (it may even quantise weights of its own accord). In one of both ways the stripped model must agree to float accuracy,
@@ -49,37 +51,45 @@ export async function proveEqual(
   original: ModelProto,
   stripped: ModelProto,
   runs: readonly Feeds[],
-  options: { behind?: readonly string[]; tolerance?: number; file?: string } = {},
+  options: { behind?: readonly string[]; tolerance?: number; file?: string; stored?: boolean } = {},
 ): Promise<StripDrift> {
-  const { behind = [], tolerance = FLOAT_ACCURACY, file } = options;
+  const { behind = [], tolerance = FLOAT_ACCURACY, file, stored = false } = options;
   const sessions: Session[] = [];
-  const open = async (model: ModelProto, optimisation: 'all' | 'disabled'): Promise<Session> => {
-    const extra = behind.map((name) => ({ name, metadataProps: [] }));
-    const graph = { ...model.graph, output: [...model.graph.output, ...extra] };
-    const session = await openSession({ ...model, graph }, { optimisation, file });
+  const keep = async (opening: Promise<Session>): Promise<Session> => {
+    const session = await opening;
     sessions.push(session);
     return session;
   };
+  const open = (model: ModelProto, how: 'optimised' | 'as it is' | 'fed'): Promise<Session> => {
+    const extra = behind.map((name) => ({ name, metadataProps: [] }));
+    const graph = { ...model.graph, output: [...model.graph.output, ...extra] };
+    const asked = { ...model, graph };
+    if (how === 'fed') return keep(openFed({ model: asked, path: file }));
+    return keep(openSession(asked, { file, optimisation: how === 'optimised' ? 'all' : 'disabled' }));
+  };
   try {
-    const reference = await open(original, 'all');
-    const plain = await open(original, 'disabled');
-    const candidate = await open(stripped, 'all');
     const levelled = roundsToLevels(original);
-    const plainCandidate = levelled ? await open(stripped, 'disabled') : undefined;
+    // Where sums are rounded to levels, weights are constants as they will be: packed ones are summed in another order.
+    const plainly = levelled ? 'as it is' : 'fed';
+    const fromFile = stored && file && behind.length === 0;
+    const reference = await (fromFile ? keep(openSession(file)) : open(original, 'optimised'));
+    const plain = await open(original, plainly);
+    const candidate = await open(stripped, 'optimised');
+    const plainCandidate = levelled ? await open(stripped, plainly) : undefined;
     const quanta = levelled ? quantaOf(original, [...original.graph.output.map((o) => o.name), ...behind]) : new Map();
     const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, allowed: 0, differing: 0 };
     const outputs = new Set<string>();
     for (const feeds of runs) {
       const [a, same, b] = [await reference.run(feeds), await plain.run(feeds), await candidate.run(feeds)];
-      const plainly = await plainCandidate?.run(feeds);
+      const cut = await plainCandidate?.run(feeds);
       for (const [name, expected] of Object.entries(a)) {
         const rounding = distance(expected, same[name]);
         const drift = distance(expected, b[name]);
         if (!isFloat(expected.dtype as DType)) {
           if (!drift) throw failed(name, 'has another shape or type', file);
           total.differing += drift.differing;
-          const plain = plainly && distance(same[name], plainly[name]);
-          if (levels.has(expected.dtype as DType) && Math.min(drift.absolute, plain?.absolute ?? drift.absolute) > 1) {
+          const asCut = cut && distance(same[name], cut[name]);
+          if (levels.has(expected.dtype as DType) && Math.min(drift.absolute, asCut?.absolute ?? drift.absolute) > 1) {
             throw failed(name, `differs by ${drift.absolute} levels`, file);
           }
           if (behind.length === 0 && drift.differing > (rounding?.differing ?? 0)) {
@@ -88,8 +98,8 @@ export async function proveEqual(
           continue;
         }
         const quantum = ONE_QUANTUM * (quanta.get(name) ?? 0);
-        const limit = plainly
-          ? levelLimit({ tolerance, quantum, drift, rounding, plain: distance(same[name], plainly[name]) })
+        const limit = cut
+          ? levelLimit({ tolerance, quantum, drift, rounding, plain: distance(same[name], cut[name]) })
           : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
         if (!drift || !(drift.relative <= limit)) {
           const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';

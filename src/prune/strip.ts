@@ -96,6 +96,7 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
     behind: floatsBehind(analysis),
     tolerance: options.tolerance,
     file: file.path || undefined,
+    stored: file.bytes.length > 0,
   });
   const batches = runs.map((feeds) => rowsOf(analysis, feeds));
   const families = [...counts].map(([family, c]) => ({ family, ...c }));

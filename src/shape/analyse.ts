@@ -134,6 +134,7 @@ async function runsAt(probe: Probe, { inputs, batches, sizes }: Attempt, options
   const run = (batch: number, at: Sizes) => probe.run(makeFeeds(inputs, batch, at, options.seed ?? 0, options.samples));
   const first = await run(batches[0], sizes);
   const batched = batches[0] === batches[1] ? first : await run(batches[1], sizes);
+  if (sizes.size === 0) return { inputs, first, batched, second: batched, batches, sizes, secondSizes: sizes };
   const other = grown(inputs, sizes);
   const [second, secondSizes] = await run(batches[1], other).then(
     (seen) => [seen, other] as const,

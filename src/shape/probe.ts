@@ -1,20 +1,11 @@
 import { CgesError } from '../errors.js';
-import { toNumber } from '../onnx/attributes.js';
-import { sortedNodes } from '../onnx/graph.js';
-import { makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
-import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
-import { isExternal, tensorDims, tensorOf } from '../onnx/tensors.js';
-import { constantOf } from '../onnx/weights.js';
+import { makeNode, makeTensor } from '../onnx/make.js';
+import type { GraphProto, ModelProto, ValueInfoProto } from '../onnx/proto.js';
+import { isExternal, tensorOf } from '../onnx/tensors.js';
 import { openSession, type Session } from '../runtime/session.js';
-import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
+import type { DType, Tensor } from '../tensor/tensor.js';
+import { type Probed, withGraph, withoutWeights } from './fed.js';
 import { staticValues } from './static.js';
-
-/** A model to probe, and where its external data lies. */
-export interface Probed {
-  readonly model: ModelProto;
-  readonly folder?: string;
-  readonly path?: string;
-}
 
 /** What one run tells. */
 export interface Observation {
@@ -36,9 +27,6 @@ export interface Probe {
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Observation>;
   close(): Promise<void>;
 }
-
-/** Larger float constants are fed at run time, so that the probing model stays small. */
-const FED_ELEMENTS = 1024;
 
 /** **Throws** MODEL_UNRUNNABLE when onnxruntime cannot load the model as it is. */
 export async function openProbe(source: Probed): Promise<Probe> {
@@ -94,48 +82,6 @@ function nothingComputed(dtypes: Probe['dtypes'], constants: Probe['constants'])
     run: async () => ({ shapes: new Map(), known: new Map() }),
     close: async () => {},
   };
-}
-
-/** @returns the graph with its larger float constants turned into inputs, and what to feed to these. */
-function withoutWeights(source: Probed, feedWeights: boolean) {
-  const graph = source.model.graph;
-  const fed: Record<string, Tensor> = {};
-  const dtypes = new Map<string, DType>();
-  const constants = new Map<string, Tensor>();
-  const input: ValueInfoProto[] = [];
-  const initializer: TensorProto[] = [];
-  const node: NodeProto[] = [];
-  const names = new Set(graph.initializer.map((t) => t.name ?? ''));
-  for (const info of graph.input) {
-    const dtype = dtypeOf(info.type?.tensorType?.elemType ?? 0);
-    if (dtype) dtypes.set(info.name, dtype);
-    if (!names.has(info.name)) input.push(info);
-  }
-  const take = (name: string, tensor: () => Tensor, dtype: DType | undefined, dims: readonly number[]): boolean => {
-    if (dtype) dtypes.set(name, dtype);
-    if (!feedWeights || (dtype !== 'float32' && dtype !== 'float16' && dtype !== 'float64')) return false;
-    if (sizeOf(dims) <= FED_ELEMENTS) return false;
-    fed[name] = tensor();
-    input.push(makeValueInfo(name, dtype, dims));
-    return true;
-  };
-  for (const proto of graph.initializer) {
-    const read = () => tensorOf(proto, source.folder);
-    if (!take(proto.name ?? '', read, dtypeOf(proto.dataType), tensorDims(proto))) {
-      initializer.push(isExternal(proto) ? makeTensor(proto.name ?? '', read()) : proto);
-    }
-  }
-  for (const n of sortedNodes(graph)) {
-    const value = constantOf(n, source.folder);
-    if (value) constants.set(n.output[0], value);
-    if (!value || !take(n.output[0], () => value, value.dtype, value.dims)) node.push(n);
-  }
-  return { slim: { ...graph, node, initializer, input }, fed, dtypes, constants };
-}
-
-/** Before IR 4 every initializer had to be an input as well: the probing graph's are not. */
-function withGraph(model: ModelProto, graph: GraphProto): ModelProto {
-  return { ...model, irVersion: Math.max(toNumber(model.irVersion ?? 0), 4), graph };
 }
 
 function untyped(name: string): ValueInfoProto {

@@ -4,7 +4,8 @@ import type { ModelProto } from '../onnx/proto.js';
 import { openSession } from '../runtime/session.js';
 import { isFloat, toFloat32 } from '../tensor/half.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { inlined, type Probed } from './probe.js';
+import type { Probed } from './fed.js';
+import { inlined } from './probe.js';
 import type { TrainingGraph } from './training-graph.js';
 import { float32Feeds, modelOf } from './training-model.js';
 

@@ -1,0 +1,92 @@
+import { toNumber } from '../onnx/attributes.js';
+import { sortedNodes } from '../onnx/graph.js';
+import { makeTensor, makeValueInfo } from '../onnx/make.js';
+import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
+import { isExternal, tensorDims, tensorOf } from '../onnx/tensors.js';
+import { constantOf } from '../onnx/weights.js';
+import { openSession, type Session } from '../runtime/session.js';
+import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
+
+/** A model to probe, and where its external data lies. */
+export interface Probed {
+  readonly model: ModelProto;
+  readonly folder?: string;
+  readonly path?: string;
+}
+
+/** Larger float constants are fed at run time: the model itself stays small, and no weight is copied. */
+const FED_ELEMENTS = 1024;
+
+/**
+ * Loads a model whose weights are fed with every run, with onnxruntime's optimisations off: a session of a large model
+ * costs next to nothing so.
+ */
+export async function openFed(source: Probed): Promise<Session> {
+  const { model, path } = source;
+  const { slim, fed } = withoutWeights(source);
+  try {
+    const session = await openSession(withGraph(model, { ...slim, valueInfo: [] }), {
+      optimisation: 'disabled',
+      file: path,
+    });
+    return {
+      ...session,
+      run: (feeds, fetches) => session.run({ ...feeds, ...fed }, fetches),
+      close: () => session.close(),
+    };
+  } catch {
+    // Some kernels insist on constant weights.
+    return openSession(model, { optimisation: 'disabled', file: path });
+  }
+}
+
+interface WithoutWeights {
+  readonly slim: GraphProto;
+  readonly fed: Readonly<Record<string, Tensor>>;
+  /** Element types of inputs and constants. */
+  readonly dtypes: Map<string, DType>;
+  /** Contents of Constant nodes. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+/** @returns the graph with its larger float constants turned into inputs, and what to feed to these. */
+export function withoutWeights(source: Probed, feedWeights = true): WithoutWeights {
+  const graph = source.model.graph;
+  const fed: Record<string, Tensor> = {};
+  const dtypes = new Map<string, DType>();
+  const constants = new Map<string, Tensor>();
+  const input: ValueInfoProto[] = [];
+  const initializer: TensorProto[] = [];
+  const node: NodeProto[] = [];
+  const names = new Set(graph.initializer.map((t) => t.name ?? ''));
+  for (const info of graph.input) {
+    const dtype = dtypeOf(info.type?.tensorType?.elemType ?? 0);
+    if (dtype) dtypes.set(info.name, dtype);
+    if (!names.has(info.name)) input.push(info);
+  }
+  const take = (name: string, tensor: () => Tensor, dtype: DType | undefined, dims: readonly number[]): boolean => {
+    if (dtype) dtypes.set(name, dtype);
+    if (!feedWeights || (dtype !== 'float32' && dtype !== 'float16' && dtype !== 'float64')) return false;
+    if (sizeOf(dims) <= FED_ELEMENTS) return false;
+    fed[name] = tensor();
+    input.push(makeValueInfo(name, dtype, dims));
+    return true;
+  };
+  for (const proto of graph.initializer) {
+    const read = () => tensorOf(proto, source.folder);
+    if (!take(proto.name ?? '', read, dtypeOf(proto.dataType), tensorDims(proto))) {
+      initializer.push(isExternal(proto) ? makeTensor(proto.name ?? '', read()) : proto);
+    }
+  }
+  for (const n of sortedNodes(graph)) {
+    const value = constantOf(n, source.folder);
+    if (value) constants.set(n.output[0], value);
+    if (!value || !take(n.output[0], () => value, value.dtype, value.dims)) node.push(n);
+  }
+  return { slim: { ...graph, node, initializer, input }, fed, dtypes, constants };
+}
+
+/** Before IR 4 every initializer had to be an input as well: the probing graph's are not. */
+export function withGraph(model: ModelProto, graph: GraphProto): ModelProto {
+  return { ...model, irVersion: Math.max(toNumber(model.irVersion ?? 0), 4), graph };
+}
