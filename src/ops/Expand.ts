@@ -1,5 +1,5 @@
 import { int64 } from '../tensor/tensor.js';
-import { intsOf } from './knownInts.js';
+import { intsOf, isStable } from './knownInts.js';
 import { pinAll } from './links.js';
 import { cutShape, shiftInts } from './sizes.js';
 import { defineOp, type Link } from './spec.js';
@@ -21,8 +21,15 @@ export const Expand = defineOp({
       return [{ from: { value: x!, axis }, to: { value: y, axis: axis + lead }, constants: 'same' }];
     });
     const offset = y.shape.length - target.length;
+    // One index carries no channel: it is spread over as many as there are.
+    const spread = y.shape.flatMap((size, axis) =>
+      size > 1 && (x!.shape[axis - lead] ?? 1) === 1 && axis >= offset && isStable(node, 1, axis - offset)
+        ? [axis]
+        : [],
+    );
     return {
       links,
+      free: spread.map((axis) => ({ value: y, axis })),
       patch: (cut) => {
         const after = cutShape(cut, y);
         shiftInts(
