@@ -1,7 +1,6 @@
 import { Attributes, setAttribute } from '../onnx/attributes.js';
 import type { NodeProto } from '../onnx/proto.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
-import { intoHeads, outOfHeads, weighted } from './attentionForm.js';
+import { causal, intoHeads, outOfHeads, weighted } from './attentionForm.js';
 import { Formula } from './formula.js';
 import { headAxis, headLinks, positionPins } from './heads.js';
 import { axisOf, pinAll } from './links.js';
@@ -160,12 +159,4 @@ function shared(formula: Formula, x: string, times: number): string {
   const rows = formula.apply('Transpose', [repeated], { perm: [0, 3, 4, 1, 2] });
   const together = formula.apply('Reshape', [rows, formula.ints([0, 0, 0, -1])]);
   return formula.apply('Transpose', [together], { perm: [0, 3, 1, 2] });
-}
-
-/** −∞ where a key comes after the query. */
-function causal(queries: number, keys: number): Tensor {
-  const data = Array.from({ length: queries * keys }, (_, i) =>
-    i % keys > Math.floor(i / keys) ? Number.NEGATIVE_INFINITY : 0,
-  );
-  return float32([queries, keys], data);
 }

@@ -1,6 +1,8 @@
+import { Attributes } from '../onnx/attributes.js';
 import { int64 } from '../tensor/tensor.js';
+import { Formula } from './formula.js';
 import { pinAll } from './links.js';
-import { rotation } from './rotary.js';
+import { rotation, spellRotation } from './rotary.js';
 import { defineOp, refused } from './spec.js';
 
 /**
@@ -13,7 +15,25 @@ export const MicrosoftRotaryEmbedding = defineOp({
   domain: 'com.microsoft',
   inputs: ['input', 'position_ids', 'cos_cache', 'sin_cache'],
   outputs: ['output'],
-  grad: refused('it is not spelt out in standard operators'),
+  grad: refused('packed samples are not spelt out'),
+  normalise: (node, context) => {
+    const [x, positions, ...tables] = node.input;
+    const [shape, places, table] = [x, positions, tables[0]].map((name) => context.shape(name));
+    const attrs = new Attributes(node);
+    // A single position is where the first one stands.
+    if (!shape || !table || places?.length !== 2 || attrs.int('is_packed_batching', 0) !== 0) return undefined;
+    const inRows = shape.length === 3;
+    const part = attrs.int('rotary_embedding_dim', 0);
+    const rotated = part || 2 * table[1];
+    const inRowsOf = part > 0 ? shape[2] / attrs.int('num_heads', 1) : rotated;
+    const size = inRows ? inRowsOf : shape[3];
+    const formula = new Formula(node, context);
+    const [cos, sin] = tables.map((name) => formula.apply('Gather', [name, positions], { axis: 0 }));
+    const heads = inRows ? shape[2] / size : shape[1];
+    const interleaved = attrs.int('interleaved', 0) !== 0;
+    spellRotation(formula, { x, output: node.output[0], inRows, heads, size, rotated, interleaved, cos, sin });
+    return formula.nodes;
+  },
   channels: (node) => {
     const [x, positions, cos, sin] = node.inputs;
     const { attrs } = node;

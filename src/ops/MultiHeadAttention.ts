@@ -1,9 +1,11 @@
 import { Attributes, setAttribute } from '../onnx/attributes.js';
-import { intoHeads, outOfHeads, slicedLast, weighted } from './attentionForm.js';
+import type { NodeProto } from '../onnx/proto.js';
+import { int32 } from '../tensor/tensor.js';
+import { causal, intoHeads, maskTerm, outOfHeads, slicedLast, weighted } from './attentionForm.js';
 import { Formula } from './formula.js';
 import { headAxis, headLinks, isZeroFrom, positionPins, wholeBlocks } from './heads.js';
 import { axisOf, pinAll } from './links.js';
-import { type ChannelNode, type ChannelRelation, defineOp, type Link, refused } from './spec.js';
+import { type ChannelNode, type ChannelRelation, defineOp, type Link, type NormaliseContext, refused } from './spec.js';
 
 /**
  * softmax(Q·Kᵀ / √size + attention_bias)·V in several heads, with biases on Q, K and V.
@@ -27,34 +29,8 @@ export const MultiHeadAttention = defineOp({
   ],
   outputs: ['output', 'present_key?', 'present_value?', 'qk?'],
   trains: [3],
-  grad: refused('masks, caches and packed operands are not spelt out'),
-  normalise: (node, context) => {
-    const [query, key, value, bias = '', ...others] = node.input;
-    const [sizes, values] = [query, value ?? ''].map((name) => context.shape(name));
-    const attrs = new Attributes(node);
-    const [, attentionBias = ''] = others;
-    const plain = others.every((name, i) => i === 1 || name === '') && node.output.slice(1).every((o) => o === '');
-    if (!plain || !key || sizes?.length !== 3 || values?.length !== 3 || attrs.int('unidirectional', 0)) {
-      return undefined;
-    }
-    const [width, outer] = [sizes[2], values[2]];
-    const heads = attrs.int('num_heads', 1);
-    const formula = new Formula(node, context);
-    const part = (x: string, begin: number, size: number): string => {
-      if (bias === '') return intoHeads(formula, x, heads);
-      const shifted = formula.apply('Add', [x, slicedLast(formula, bias, begin, begin + size)]);
-      return intoHeads(formula, shifted, heads);
-    };
-    const sums = weighted(formula, {
-      query: part(query, 0, width),
-      key: part(key, width, width),
-      value: part(value, 2 * width, outer),
-      scale: attrs.float('scale', 0) || 1 / Math.sqrt(width / heads),
-      added: attentionBias === '' ? [] : [attentionBias],
-    });
-    outOfHeads(formula, sums, node.output[0]);
-    return formula.nodes;
-  },
+  grad: refused('caches and packed operands are not spelt out'),
+  normalise: spelt,
   channels: (node) => {
     const [query, key, value, bias, , , pastKey] = node.inputs;
     if (pastKey || node.outputs.length > 1) return pinAll(node, 'the cache of this attention holds every head');
@@ -83,6 +59,17 @@ export const MultiHeadAttention = defineOp({
       inputs: [[1, 3, 6], [1, 3, 6], [1, 3, 12], [24]],
       parameters: [3],
       attributes: { num_heads: 3, scale: { float: 0.5 } },
+    },
+    {
+      title: 'keys that are masked',
+      inputs: [[2, 3, 4], [2, 3, 4], [2, 3, 4], null, int32([2, 3], [1, 1, 0, 1, 0, 1])],
+      attributes: { num_heads: 2, mask_filter_value: { float: -5 } },
+    },
+    {
+      title: 'keys up to the query, and to the end of the sample',
+      inputs: [[2, 3, 4], [2, 3, 4], [2, 3, 4], [12], int32([2], [2, 3])],
+      parameters: [3],
+      attributes: { num_heads: 2, unidirectional: 1 },
     },
     {
       title: 'a bias on the scores of every head',
@@ -123,4 +110,38 @@ function separate({ inputs, outputs: [y], attrs }: ChannelNode): ChannelRelation
       if (kept) setAttribute(cut.node, 'num_heads', kept.length / own);
     },
   };
+}
+
+function spelt(node: NodeProto, context: NormaliseContext): NodeProto[] | undefined {
+  const [query, key, value, bias = '', padding = '', scores = '', ...others] = node.input;
+  const [sizes, keys, values] = [query, key ?? '', value ?? ''].map((name) => context.shape(name));
+  const attrs = new Attributes(node);
+  const plain = [...others, ...node.output.slice(1)].every((name) => name === '');
+  if (!plain || sizes?.length !== 3 || keys?.length !== 3 || values?.length !== 3) return undefined;
+  const [batch, rows, width] = sizes;
+  const heads = attrs.int('num_heads', 1);
+  const formula = new Formula(node, context);
+  const part = (x: string, begin: number, size: number): string => {
+    if (bias === '') return intoHeads(formula, x, heads);
+    const shifted = formula.apply('Add', [x, slicedLast(formula, bias, begin, begin + size)]);
+    return intoHeads(formula, shifted, heads);
+  };
+  const filter = attrs.float('mask_filter_value', -10000);
+  const masked = { mask: padding, batch, queries: rows, keys: keys[1], filter };
+  const mask = padding === '' ? undefined : maskTerm(formula, context, masked);
+  if (padding !== '' && mask === undefined) return undefined;
+  const later = attrs.int('unidirectional', 0) !== 0;
+  const sums = weighted(formula, {
+    query: part(query, 0, width),
+    key: part(key, width, width),
+    value: part(value, 2 * width, values[2]),
+    scale: attrs.float('scale', 0) || 1 / Math.sqrt(width / heads),
+    added: [
+      ...(mask === undefined ? [] : [mask]),
+      ...(scores === '' ? [] : [scores]),
+      ...(later ? [context.constant(causal(rows, keys[1]))] : []),
+    ],
+  });
+  outOfHeads(formula, sums, node.output[0]);
+  return formula.nodes;
 }

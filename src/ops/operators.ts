@@ -46,6 +46,7 @@ export { DFT } from './DFT.js';
 export { Div } from './Div.js';
 export { Dropout } from './Dropout.js';
 export { DynamicQuantizeLinear } from './DynamicQuantizeLinear.js';
+export { DynamicQuantizeLSTM } from './DynamicQuantizeLSTM.js';
 export { DynamicQuantizeMatMul } from './DynamicQuantizeMatMul.js';
 export { Einsum } from './Einsum.js';
 export { Elu } from './Elu.js';

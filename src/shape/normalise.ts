@@ -173,12 +173,7 @@ function draftOf(setting: Setting, probe: Probe, seen: Observation, options: Tra
     const name = form.nameOf(use);
     if (use.trained && !parameters.has(name)) parameters.set(name, toFloat32(contents.read(use.root)));
   }
-  if (parameters.size === 0) {
-    throw new CgesError('NOTHING_TO_TRAIN', `no weight reaches ${targets.map((t) => `'${t.of[0]}'`).join(', ')}`, {
-      file: setting.path,
-      hint: options.freeze ? 'freeze fewer weights' : 'name weights with --train',
-    });
-  }
+  if (parameters.size === 0) throw untrained(setting, targets, contents.constants, options);
   for (const [name, tensor] of form.roots) if (!parameters.has(name)) form.constants.set(name, tensor);
   if (clones.length > 0) {
     notes.push(
@@ -199,6 +194,26 @@ function draftOf(setting: Setting, probe: Probe, seen: Observation, options: Tra
     notes,
     targets: targets.map((t) => ({ ...t, name: form.resolve(t.value) })),
   };
+}
+
+const quantisedTypes = new Set<DType>(['int8', 'uint8', 'int4', 'uint4']);
+
+function untrained(
+  { path: file }: Setting,
+  [target]: readonly { readonly of: readonly string[] }[],
+  constants: ReadonlyMap<string, { dtype: DType; dims: readonly number[] }>,
+  { freeze }: TrainingOptions,
+): CgesError {
+  const quantised = [...constants.values()].some((c) => quantisedTypes.has(c.dtype) && c.dims.length > 1);
+  const what = `no weight reaches '${target.of[0]}'`;
+  if (quantised) {
+    return new CgesError('NOTHING_TO_TRAIN', `${what}: they are quantised, and whole numbers have no gradient`, {
+      file,
+      hint: 'train the model before it is quantised; strip removes dead channels of quantised models too',
+    });
+  }
+  const hint = freeze ? 'freeze fewer weights' : 'name weights with --train';
+  return new CgesError('NOTHING_TO_TRAIN', what, { file, hint });
 }
 
 /** Contents of what is known before any sample comes in. */

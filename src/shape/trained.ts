@@ -135,6 +135,9 @@ const alongLast = new Set([
   'SkipLayerNormalization',
   'SkipSimplifiedLayerNormalization',
   'SimplifiedLayerNormalization',
+  'Attention',
+  'MultiHeadAttention',
+  'EmbedLayerNormalization',
 ]);
 
 /** Remembers on which axis a node's output holds the channels of a weighted operator before it. */
