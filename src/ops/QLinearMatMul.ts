@@ -18,7 +18,8 @@ export const QLinearMatMul = defineOp({
       [aScale, aZero],
       [bScale, bZero],
     ];
-    singles(yScale, yZero, ...(onLeft ? weights : inputs));
+    const computed = !onLeft && !b!.known;
+    singles(yScale, yZero, ...(onLeft ? weights : inputs), ...(computed ? weights : []));
     const plain: ChannelNode = { ...node, inputs: [a, b] };
     return countedFromZeros(plain, product(plain), {
       zeros: [aZero, bZero],

@@ -78,10 +78,12 @@ interface Quantisation {
 /** @returns the relation of a product (of node.inputs 0 and 1), its operands counted from their zero points. */
 export function countedFromZeros(
   node: ChannelNode,
-  { links = [], contractions = [], pins = [], mixes = [], ...rest }: ChannelRelation,
-  { zeros, perChannel: parameters = [], aside = [], addBias }: Quantisation,
+  relation: ChannelRelation,
+  quantisation: Quantisation,
 ): ChannelRelation {
-  const why = `the sum of this ${node.op} runs over two computed operands`;
+  const { mixes = [], links = [], ...rest } = relation;
+  if (mixes.length === 0) return betweenComputed(node, relation, quantisation);
+  const { zeros, perChannel: parameters = [], aside = [], addBias } = quantisation;
   return {
     ...rest,
     combine: 'all',
@@ -102,7 +104,29 @@ export function countedFromZeros(
       ...links.map((link): Link => ({ ...link, constants: 'never' })),
       ...mixes.flatMap((mix) => perChannel(parameters, mix.output)),
     ],
-    pins: [...pins, ...contractions.flatMap(({ a, b }) => [a, b].map((at) => ({ at, why })))],
+  };
+}
+
+/** Where both operands rest at zero points that are known, their product is followed as that of real numbers. */
+function betweenComputed(
+  { op, inputs }: ChannelNode,
+  { links = [], contractions = [], pins = [] }: ChannelRelation,
+  { zeros, perChannel: parameters = [] }: Quantisation,
+): ChannelRelation {
+  singles(...[...zeros, ...parameters].filter((v) => v?.known));
+  const [p, q] = zeros.map(inputZeroOf);
+  if (p === undefined || q === undefined) {
+    const why = `the sum of this ${op} runs over two computed operands`;
+    return {
+      links: links.map((link): Link => ({ ...link, constants: 'never' })),
+      pins: [...pins, ...contractions.flatMap(({ a, b }) => [a, b].map((at) => ({ at, why })))],
+    };
+  }
+  return {
+    combine: 'product',
+    links: links.map((link) => ({ ...link, zero: link.from.value === inputs[0] ? p : q })),
+    contractions: contractions.map((c) => ({ ...c, zeros: [p, q] })),
+    pins,
   };
 }
 

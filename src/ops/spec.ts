@@ -160,6 +160,8 @@ export interface Mix {
 export interface Contraction {
   readonly a: AxisRef;
   readonly b: AxisRef;
+  /** What counts as zero in either (default 0). */
+  readonly zeros?: readonly [number, number];
 }
 
 /** Channels of an axis that cannot be removed, and why, in the model's words. */

@@ -249,9 +249,13 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
         const at: AxisRef = { value: value!, axis };
         const base = slots.base[axis];
         if ((relation.free ?? []).some((f) => same(f, at))) return;
-        const met = contractions.flatMap(({ a, b }) => (same(a, at) ? [b] : same(b, at) ? [a] : []));
-        for (const other of met.map((ref) => channels.slotOf(ref)))
-          for (let i = 0; i < size; i++) if (!isZero(other + i)) needed[base + i] = 1;
+        const met = contractions.flatMap(({ a, b, zeros: [p, q] = [0, 0] }) =>
+          same(a, at) ? [{ ref: b, zero: q }] : same(b, at) ? [{ ref: a, zero: p }] : [],
+        );
+        for (const { ref, zero } of met) {
+          const other = channels.slotOf(ref);
+          for (let i = 0; i < size; i++) if (!isZero(other + i, zero)) needed[base + i] = 1;
+        }
         for (const output of outputs) {
           const out = links.filter((l) => same(l.from, at) && l.to.value.name === output.name);
           const joins = links.filter((l) => same(l.to, at) && l.from.value.name === output.name);

@@ -45,12 +45,16 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
   }
   // What meets a constant other than zero in a sum of products stays: that constant counts.
   for (const { relation } of channels.nodes)
-    for (const { a, b } of relation.contractions ?? [])
-      for (const { value, axis } of [a, b]) {
+    for (const { a, b, zeros = [0, 0] } of relation.contractions ?? [])
+      [a, b].forEach(({ value, axis }, k) => {
         const base = channels.slotOf({ value, axis });
-        for (let slot = base; slot < base + value.shape[axis]; slot++)
-          if (channels.unit[slot] >= 0 && flow.needed[slot] && flow.level[slot] !== 0) alive[channels.unit[slot]] = 1;
-      }
+        for (let slot = base; slot < base + value.shape[axis]; slot++) {
+          const unit = channels.unit[slot];
+          // What is no constant has no level.
+          const isZero = flow.constant[slot] === 0 || flow.level[slot] === zeros[k];
+          if (unit >= 0 && flow.needed[slot] && !isZero) alive[unit] = 1;
+        }
+      });
   for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;
   const mixes = [...mixesOf(channels)];
   const padded = mixes.filter((m) => m.border && m.addBias);

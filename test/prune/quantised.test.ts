@@ -255,6 +255,29 @@ describe('operators on whole numbers', () => {
   });
 });
 
+test('QLinearMatMul of two computed operands: what one of them lacks, the other loses', async () => {
+  const q = new WholeNet();
+  const x = q.input();
+  const side = (name: string, zero: number, dead: number[]): Operand => {
+    const own = q.at(name, 0.1, zero);
+    const w = [q.constant(`${name}/w`, whole('int8', [3, 5], { axis: 1, dead })), q.scale(`${name}/w/scale`, 0.02)];
+    q.node('QLinearMatMul', [...x, ...w, q.constant(`${name}/w/zero`, point('int8', 0)), ...own], name);
+    return [name, ...own];
+  };
+  const [a, b] = [side('a', 90, [2]), side('b', 110, [0])];
+  q.node('Transpose', [b[0]], 't', { perm: [0, 2, 1] });
+  const own = q.at('s', 0.5, 120);
+  q.node('QLinearMatMul', [...a, 't', b[1], b[2], ...own], 's');
+  q.result(['s', ...own]);
+  const { removed, dims, drift } = await stripped(q.file(['N', 4, 3], ['N', 4, 4]));
+  expect(removed).toBe(2);
+  expect([dims('a/w'), dims('b/w')]).toEqual([
+    [3, 3],
+    [3, 3],
+  ]);
+  expect(drift.maxAbsolute).toBe(0);
+});
+
 describe('activations that are quantised by their own range', () => {
   /** x → hidden units of four → DynamicQuantizeLinear → a product of whole numbers. */
   function net(dead: readonly number[], bias: readonly number[] = [0, 0, 0, 0]) {
