@@ -26,12 +26,13 @@ export function zeroAt({ value, axis }: ZeroPoint, dims: readonly number[]): (of
 export function zeroPointsOf({ nodes }: Channels): Map<string, ZeroPoint> {
   const found = new Map<string, ZeroPoint>();
   for (const { relation } of nodes.toReversed()) {
-    for (const { of, zero } of relation.zeroPoints ?? []) found.set(of.name, zero);
+    for (const { of, zero } of relation.zeroPoints ?? []) if (of.known) found.set(of.name, zero);
     for (const { weight, weightZero } of relation.mixes ?? []) if (weightZero) found.set(weight.name, weightZero);
     // What is rearranged before it is read keeps a zero point that is the same everywhere.
     for (const { from, to } of relation.links ?? []) {
       const zero = found.get(to.value.name);
-      if (zero && zero.axis === undefined && from.value.dtype === to.value.dtype) found.set(from.value.name, zero);
+      const moved = from.value.known && to.value.known && from.value.dtype === to.value.dtype;
+      if (moved && zero && zero.axis === undefined && !found.has(from.value.name)) found.set(from.value.name, zero);
     }
   }
   return found;

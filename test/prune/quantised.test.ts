@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { catalogue } from '../../src/errors.js';
+import { tensorOf } from '../../src/onnx/tensors.js';
 import { analyse } from '../../src/shape/analyse.js';
 import { trainingGraph } from '../../src/shape/normalise.js';
 import { proveEqual } from '../../src/prune/prove.js';
@@ -235,6 +236,25 @@ describe('operators on whole numbers', () => {
     expect(removed).toBe(3);
     expect(dims('g/w')).toEqual([2, 3, 1, 1]);
     expect(drift.maxAbsolute).toBe(0);
+  });
+
+  test('a constant that is added is set to its own zero point', async () => {
+    const q = new WholeNet();
+    const h = q.conv(q.input(), 'h', whole('int8', [4, 3, 1, 1]), whole('int32', [4]));
+    const bias = [
+      q.constant('b', whole('uint8', [4, 1, 1])),
+      q.scale('b/scale', 0.02),
+      q.constant('b/zero', point('uint8', 77)),
+    ];
+    const own = q.at('s', 0.2, 100);
+    q.node('com.microsoft.QLinearAdd', [...bias, ...h, ...own], 's');
+    q.result(q.conv(['s', ...own], 'g', whole('int8', [2, 4, 1, 1]), whole('int32', [2])));
+    const { channels, families } = await unitsIn(q.file(['N', 3, 4, 4], ['N', 2, 4, 4]));
+    expect(families.map((f) => f.parts.map((p) => p.parameter))).toEqual([['h/w', 'h/b', 'b']]);
+    const model = zeroUnits(channels, families, (_, i) => i === 2);
+    const tensor = tensorOf(model.graph.initializer.find((t) => t.name === 'b')!);
+    expect(Number(tensor.data[2])).toBe(77);
+    expect((await stripped(fileOf(model))).removed).toBe(1);
   });
 
   test('QLinearMatMul and QGemm lose columns with their scales', async () => {
