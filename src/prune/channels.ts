@@ -9,7 +9,9 @@ import {
   type Link,
   type Mix,
 } from '../ops/spec.js';
+import { front } from '../ops/knownInts.js';
 import { isFloat } from '../tensor/half.js';
+import { sizeOf } from '../tensor/tensor.js';
 import { Atoms } from './atoms.js';
 import { type OpenGrid, settleGrids } from './grids.js';
 import { capturedBy, constantsOf, isConstant, type Parameter, parametersOf, untie } from './parameters.js';
@@ -83,6 +85,8 @@ export interface Channels {
   readonly unit: Int32Array;
   readonly units: number;
   readonly quotas: readonly BlockQuota[];
+  /** Where the weights of grouped mixes are held. */
+  readonly stored: ReadonlyMap<Mix, Stored>;
   /** Whether some grid could be cut in another direction as well: see `ChannelOptions.blocks`. */
   readonly choices: boolean;
   /** What pins a slot; undefined for a slot of a unit. */
@@ -136,6 +140,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
   const grids: OpenGrid[] = [];
   const quotas: BlockQuota[] = [];
   const seams: { at: AxisRef; reason: PinReason }[] = [];
+  const stored = new Map<Mix, Stored>();
   for (const channel of nodes) {
     const { proto, index } = channel;
     const place = { node: proto.name || (proto.output.find((o) => o !== '') ?? ''), op: proto.opType };
@@ -171,8 +176,13 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
       const blocked = relateMix(mix, atoms, at, quotas);
       if (!blocked) continue;
       // The blocks of such an axis are gathered one by one, which needs the weight itself.
-      if (parameters.has(mix.weight.name)) atoms.exempt(at(blocked), blocked.value.shape[blocked.axis]);
-      else seams.push({ at: mix.input, reason: { ...place, why: 'its grouped weight is computed by other nodes' } });
+      const own = storedWeight(parameters, nodes, index, blocked);
+      if (own) {
+        stored.set(mix, own);
+        for (const value of [blocked.value, own.value]) {
+          atoms.exempt(at({ value, axis: blocked.axis }), value.shape[blocked.axis]);
+        }
+      } else seams.push({ at: mix.input, reason: { ...place, why: 'its grouped weight is computed by other nodes' } });
     }
     if (options.keep?.(proto.name ?? '')) {
       for (const { name } of channel.outputs) pinValue(name, { ...place, why: 'asked to be kept' });
@@ -209,6 +219,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     unit,
     units,
     quotas,
+    stored,
     choices: choices > 0,
     pinOf: (slot) => (pinned[slot] < 0 ? undefined : reasons[pinned[slot]]),
     slotOf: at,
@@ -277,6 +288,30 @@ function readsUnknown({ inputs }: ChannelNode, bare: readonly AxisRef[]): boolea
     if (!x || x.known || !isFloat(x.dtype) || x.shape.every((d) => d === 1)) return false;
     return bare.filter((ref) => ref.value === x).length === x.shape.length;
   });
+}
+
+/** Where a weight is held: the parameter, and the node that reads it. */
+export interface Stored {
+  readonly node: number;
+  readonly value: ChannelValue;
+}
+
+/** @returns the parameter that holds a mix's weight as it is, or quantised with the same scale along the axis. */
+function storedWeight(
+  parameters: ReadonlyMap<string, Parameter>,
+  nodes: readonly GraphNode[],
+  reader: number,
+  { value: weight, axis }: AxisRef,
+): Stored | undefined {
+  if (parameters.has(weight.name)) return { node: reader, value: weight };
+  const maker = nodes.find((n) => n.outputs.some((o) => o.name === weight.name));
+  if (maker?.op !== 'DequantizeLinear') return undefined;
+  const [value, scale] = maker.inputs;
+  const readers = nodes.filter((n) => n.inputs.some((x) => x?.name === weight.name));
+  const along = sizeOf(scale!.shape) > 1 && front(maker.attrs.int('axis', 1), weight.shape.length) === axis;
+  return value && parameters.has(value.name) && readers.length === 1 && !along
+    ? { node: maker.index, value }
+    : undefined;
 }
 
 /** The two sides of a mix per group, as numbers of channels. */

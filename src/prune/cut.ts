@@ -36,10 +36,11 @@ export function cutUnits(channels: Channels, flow: Flow, selection: Selection): 
       else if (carried.length > 0) biases.set(mix, folded(mix, carried));
     }
   }
-  for (const { index, relation } of channels.nodes) {
+  for (const { relation } of channels.nodes) {
     for (const mix of relation.mixes ?? []) {
-      const blockwise = gatherBlocks(channels, selection, mix, contents.get(index, mix.weight));
-      if (blockwise) contents.set(index, mix.weight, blockwise);
+      const stored = channels.stored.get(mix);
+      const blockwise = stored && gatherBlocks(channels, selection, mix, contents.get(stored.node, stored.value));
+      if (blockwise) contents.set(stored.node, stored.value, blockwise);
     }
   }
   contents.cut((value) => value.shape.map((_, axis) => kept({ value, axis })));

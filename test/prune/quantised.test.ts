@@ -109,6 +109,23 @@ describe('weights and activations behind QuantizeLinear and DequantizeLinear', (
     ]);
   });
 
+  test('a grouped convolution loses the same count in every group', async () => {
+    const q = new QuantisedNet();
+    const w1 = q.dequantised('w1', whole('int8', [6, 3, 1, 1], { dead: [1, 5] }), 0);
+    q.node('Conv', [q.rounded('x', 0.05, 128), w1], 'h');
+    q.node('Relu', ['h'], 'r');
+    const w2 = q.dequantised('w2', whole('int8', [4, 3, 3, 3]), 0);
+    q.node('Conv', [q.rounded('r', 0.05, 0), w2], 'y', { group: 2 });
+    const { removed, dims, contents, drift } = await stripped(q.file(['N', 3, 5, 5], ['N', 4, 3, 3]));
+    expect(removed).toBe(2);
+    expect([dims('w1'), dims('w2'), dims('w2/scale')]).toEqual([[4, 3, 1, 1], [4, 2, 3, 3], [4]]);
+    // The first group keeps its inputs 0 and 2, the second one 0 and 1.
+    const all = whole('int8', [4, 3, 3, 3]).data as Int8Array;
+    expect(contents('w2').slice(9, 18)).toEqual([...all.slice(18, 27)]);
+    expect(contents('w2').slice(45, 54)).toEqual([...all.slice(63, 72)]);
+    expect(drift.maxAbsolute).toBe(0);
+  });
+
   test('weights alone may be quantised', async () => {
     const q = new QuantisedNet();
     q.node('MatMul', ['x', q.dequantised('w1', whole('int8', [3, 4], { axis: 1, dead: [2] }), 1)], 'h');
