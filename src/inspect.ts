@@ -1,7 +1,8 @@
 import { CgesError } from './errors.js';
 import { elementTypeOf, shapeOf } from './onnx/graph.js';
 import type { ValueInfoProto } from './onnx/proto.js';
-import { type OnnxFile, readModel } from './onnx/read.js';
+import { openModel } from './onnx/open.js';
+import type { OnnxFile } from './onnx/read.js';
 import { openAnalysis } from './openAnalysis.js';
 import type { InspectOptions } from './options.js';
 import { channelsOf } from './prune/strip.js';
@@ -70,7 +71,7 @@ export interface Inspection {
 export async function inspect(options: InspectOptions): Promise<Inspection> {
   const { input, onEvent, signal } = options;
   onEvent?.({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
-  const file = readModel(input);
+  const file = openModel(input);
   const analysis = await openAnalysis(file, options);
   if (signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while the model was being inspected');
   const { trained, notes } = await trainedOf(file, analysis, options);
@@ -89,7 +90,7 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
     layers: layerCosts(analysis),
     ...unitFacts(analysis, options),
     trained,
-    notes,
+    notes: [...file.notes, ...notes],
   };
 }
 
