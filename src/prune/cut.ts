@@ -62,7 +62,8 @@ export function cutUnits(channels: Channels, flow: Flow, selection: Selection): 
   view.finish();
   correctShapes(graph, channels, kept);
   removeUnused(graph);
-  return { ...model, graph };
+  const cut = { ...model, graph };
+  return channels.source.restored?.(cut) ?? cut;
 }
 
 type Kept = (at: AxisRef) => Int32Array | undefined;

@@ -1,10 +1,11 @@
 import { CgesError } from '../errors.js';
 import { toNumber } from '../onnx/attributes.js';
-import { sortedNodes } from '../onnx/graph.js';
+import { sortedNodes, tensorsFrom } from '../onnx/graph.js';
 import { makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
 import { isExternal, tensorDims, tensorOf } from '../onnx/tensors.js';
 import { constantOf } from '../onnx/weights.js';
+import { inlineModel } from '../onnx/write.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
 import { staticValues } from './static.js';
@@ -14,6 +15,10 @@ export interface Probed {
   readonly model: ModelProto;
   readonly folder?: string;
   readonly path?: string;
+  /** Values that do not count as known beforehand, whatever they are made of. */
+  readonly unknown?: ReadonlySet<string>;
+  /** Values whose contents are told although they depend on the inputs. */
+  readonly watched?: ReadonlySet<string>;
 }
 
 /** What one run tells. */
@@ -22,6 +27,7 @@ export interface Observation {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Contents of those that follow from constants and shapes alone. */
   readonly known: ReadonlyMap<string, Tensor>;
+  readonly watched: ReadonlyMap<string, Tensor>;
 }
 
 /**
@@ -59,10 +65,11 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
   for (const [name, dtype] of types) dtypes.set(name, dtype);
 
   const tensors = computed.filter((name) => types.has(name));
-  const fixed = staticValues(graph);
+  const fixed = staticValues(graph, { unknown: source.unknown });
   const known = tensors.filter((name) => fixed.has(name) && types.get(name) !== 'bfloat16');
   const shapeOf = new Map(tensors.map((name) => [name, `${name}/shape of`]));
-  const outputs = [...shapeOf.values(), ...known];
+  const watched = tensors.filter((name) => source.watched?.has(name) && !fixed.has(name));
+  const outputs = [...shapeOf.values(), ...known, ...watched];
   if (outputs.length === 0) return nothingComputed(dtypes, constants);
   const probing: GraphProto = {
     ...slim,
@@ -81,6 +88,7 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
           tensors.map((name) => [name, Array.from(answers[shapeOf.get(name)!].data as BigInt64Array, Number)]),
         ),
         known: new Map(known.map((name) => [name, answers[name]])),
+        watched: new Map(watched.map((name) => [name, answers[name]])),
       };
     },
     close: () => session.close(),
@@ -91,7 +99,7 @@ function nothingComputed(dtypes: Probe['dtypes'], constants: Probe['constants'])
   return {
     dtypes,
     constants,
-    run: async () => ({ shapes: new Map(), known: new Map() }),
+    run: async () => ({ shapes: new Map(), known: new Map(), watched: new Map() }),
     close: async () => {},
   };
 }
@@ -172,9 +180,13 @@ async function typesOf(
 /** @returns the model with its external data inside: a model in memory has no folder. */
 export function inlined(source: Probed): ModelProto {
   const { model, folder } = source;
-  if (!model.graph.initializer.some(isExternal)) return model;
+  const outside = new Set(model.graph.initializer.filter(isExternal));
+  for (const { tensor } of tensorsFrom(model)) {
+    if (isExternal(tensor) && !outside.has(tensor)) return inlineModel(model, folder);
+  }
+  if (outside.size === 0) return model;
   const initializer = model.graph.initializer.map((t) =>
-    isExternal(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
+    outside.has(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
   );
   return { ...model, graph: { ...model.graph, initializer } };
 }

@@ -1,7 +1,8 @@
 import { Attributes, toNumber } from '../onnx/attributes.js';
 import { bodiesOf, capturesOf, definedIn, graphsFrom, opsetOf, sortedNodes } from '../onnx/graph.js';
 import { makeNode } from '../onnx/make.js';
-import type { GraphProto, ModelProto, NodeProto, TensorProto } from '../onnx/proto.js';
+import type { GraphProto, ModelProto, NodeProto } from '../onnx/proto.js';
+import { bodyKey, isConstant, lifted } from '../onnx/bodies.js';
 import { freshNames } from '../onnx/rename.js';
 import { tensorOf } from '../onnx/tensors.js';
 import { constantOf } from '../onnx/weights.js';
@@ -56,42 +57,6 @@ function homesOf(graph: GraphProto, home: readonly string[] = [], homes: Homes =
     }
   }
   return homes;
-}
-
-function isConstant(node: NodeProto): boolean {
-  return node.opType === 'Constant' && !node.domain;
-}
-
-/** @returns a node without the constants of its bodies, and these: iterations share them. */
-function lifted(node: NodeProto): { node: NodeProto; constants: NodeProto[]; initializer: TensorProto[] } {
-  const constants: NodeProto[] = [];
-  const initializer: TensorProto[] = [];
-  const inside = (n: NodeProto): NodeProto => {
-    if (bodiesOf(n).length === 0) return n;
-    const attribute = n.attribute.map((a) => ({
-      ...a,
-      ...(a.g && { g: without(a.g) }),
-      graphs: a.graphs.map(without),
-    }));
-    return { ...n, attribute };
-  };
-  const without = (body: GraphProto): GraphProto => {
-    // A body cannot give back a value of the graphs around it.
-    const outputs = new Set(body.output.map((o) => o.name));
-    const isMoved = (n: NodeProto): boolean => isConstant(n) && !outputs.has(n.output[0]);
-    initializer.push(...body.initializer.filter((t) => !outputs.has(t.name ?? '')));
-    constants.push(...body.node.filter(isMoved));
-    return {
-      ...body,
-      initializer: body.initializer.filter((t) => outputs.has(t.name ?? '')),
-      node: body.node.filter((n) => !isMoved(n)).map(inside),
-    };
-  };
-  return { node: inside(node), constants, initializer };
-}
-
-function bodyKey(node: NodeProto, attribute: string): string {
-  return `${attribute} of ${node.output.join(' ')}`;
 }
 
 class Resolution {

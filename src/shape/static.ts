@@ -48,9 +48,3 @@ function isStatic(node: NodeProto, known: ReadonlySet<string>): boolean {
   if (node.opType === 'Constant') return true;
   return readsOf(node).every((name) => known.has(name));
 }
-
-/** @returns names that the bodies of a node (If, Loop, Scan) take from outside. */
-export function captured(node: NodeProto): string[] {
-  const inputs = new Set(node.input);
-  return readsOf(node).filter((name) => !inputs.has(name));
-}
