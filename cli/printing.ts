@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { GradientReport } from '../src/checkGradients.js';
 import type { Comparison } from '../src/compare.js';
-import type { Inspection } from '../src/inspect.js';
+import type { Inspection, WeightFacts } from '../src/inspect.js';
 import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
 import type { ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
 import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
@@ -122,6 +122,7 @@ export function printInspection(inspection: Inspection): string {
         (p) => `${p.channels} of ${p.of} channels of ${p.node}: ${p.why} (${[p.by, p.op].filter(Boolean).join(', ')})`,
       ),
     ),
+    ...section('Weights of which nothing can be removed', inspection.weights.filter(isWhole).map(whyWhole)),
     ...section(
       'Trained',
       inspection.trained.filter((t) => t.trained).map((t) => `${t.name}: ${t.why}`),
@@ -132,6 +133,18 @@ export function printInspection(inspection: Inspection): string {
     ),
     ...section('Notes', inspection.notes),
   );
+}
+
+function isWhole({ shape, removable }: WeightFacts): boolean {
+  return shape.some((size) => size > 1) && removable.every((n) => n === 0);
+}
+
+/** Says what holds a weight, the same reason once. */
+function whyWhole({ name, shape, pinned }: WeightFacts): string {
+  const reasons = pinned.flatMap((p) =>
+    shape[p.axis] > 1 ? [`${p.why} (${[p.by, p.op].filter(Boolean).join(', ')})`] : [],
+  );
+  return `${name} [${shape}]: ${[...new Set(reasons)].join('; ')}`;
 }
 
 const MOST_LINES = 40;

@@ -2,7 +2,14 @@ export { checkGradients, type GradientCheck, type GradientReport } from './check
 export { type Comparison, compare } from './compare.js';
 export { compress } from './compress.js';
 export { CgesError, catalogue, type ErrorCode, exitCodes, type Place } from './errors.js';
-export { type FamilyFacts, type Inspection, inspect, type PinnedFacts, type PortFacts } from './inspect.js';
+export {
+  type FamilyFacts,
+  type Inspection,
+  inspect,
+  type PinnedFacts,
+  type PortFacts,
+  type WeightFacts,
+} from './inspect.js';
 export type * from './onnx/proto.js';
 export { decodeModel, type OnnxFile, readModel } from './onnx/read.js';
 export { encodeModel, type WriteOptions, type Written, writeModel } from './onnx/write.js';

@@ -7,6 +7,7 @@ import { openAnalysis } from './openAnalysis.js';
 import type { InspectOptions } from './options.js';
 import { channelsOf } from './prune/strip.js';
 import { unitsOf } from './prune/units.js';
+import { weightChannels } from './prune/weightChannels.js';
 import { REPORT_SCHEMA_VERSION } from './report/schema.js';
 import type { Analysis } from './shape/analyse.js';
 import { nameMatcher } from './shape/names.js';
@@ -45,6 +46,16 @@ export interface PinnedFacts {
   readonly why: string;
 }
 
+/** What can be removed of one weight. */
+export interface WeightFacts {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Per axis, how many of its channels can be removed. */
+  readonly removable: readonly number[];
+  /** What holds the others, as in {@link PinnedFacts}. */
+  readonly pinned: readonly (Omit<PinnedFacts, 'node' | 'of'> & { readonly axis: number })[];
+}
+
 /** What there is to know of a model before it is compressed, as `inspect --json` writes it. */
 export interface Inspection {
   readonly schemaVersion: typeof REPORT_SCHEMA_VERSION;
@@ -63,6 +74,8 @@ export interface Inspection {
   readonly layers: readonly LayerCost[];
   readonly families: readonly FamilyFacts[];
   readonly pinned: readonly PinnedFacts[];
+  /** Every weight, those inside bodies too. */
+  readonly weights: readonly WeightFacts[];
   readonly trained: readonly TrainedNote[];
   readonly notes: readonly string[];
 }
@@ -94,9 +107,10 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
   };
 }
 
-function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection, 'families' | 'pinned'> {
+function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection, 'families' | 'pinned' | 'weights'> {
   const keep = options.keep && nameMatcher(options.keep);
-  const groups = unitsOf(channelsOf(analysis, { keep }));
+  const channels = channelsOf(analysis, { keep });
+  const groups = unitsOf(channels);
   const sum = (numbers: Float64Array) => Math.round(numbers.reduce((total, n) => total + n, 0));
   const batch = batchOf(analysis);
   return {
@@ -114,6 +128,10 @@ function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection
       op: by.op,
       why: by.why,
     })),
+    weights: weightChannels(channels, analysis.file.model.graph, analysis.bodies.closed).map((w) => ({
+      ...w,
+      pinned: w.pinned.map(({ axis, count, by }) => ({ axis, channels: count, by: by.node, op: by.op, why: by.why })),
+    })),
   };
 }
 
@@ -124,7 +142,8 @@ async function trainedOf(
   options: InspectOptions,
 ): Promise<Pick<Inspection, 'trained' | 'notes'>> {
   try {
-    const graph = await trainingGraph(file, analysis, 1, options);
+    const batch = analysis.batch.kind === 'fixed' ? analysis.batch.size : 1;
+    const graph = await trainingGraph(file, analysis, batch, options);
     return { trained: graph.trained, notes: graph.notes };
   } catch (error) {
     if (!(error instanceof CgesError)) throw error;
