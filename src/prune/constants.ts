@@ -124,7 +124,8 @@ class ConstantPass {
     // from another output.
     const derived = links.some((l) => isOutput(channel, l.from));
     const either = relation.combine === 'either';
-    if (derived || either || channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x))) all.fill(1);
+    if (derived || either || channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x, channel.op)))
+      all.fill(1);
     const zero = new Uint8Array(size);
     for (const link of links) this.alongLink(link, all, relation.combine === 'product' ? zero : undefined);
     for (const link of joins) this.alongJoin(link, all);
@@ -221,8 +222,8 @@ class ConstantPass {
   }
 
   /** Whole numbers choose among elements (Gather), which makes nothing else of a constant slice. */
-  private isHarmless(x: ChannelValue): boolean {
-    if (x.dtype === 'int64' || x.dtype === 'int32') return true;
+  private isHarmless(x: ChannelValue, op: string): boolean {
+    if (op !== 'Pow' && (x.dtype === 'int64' || x.dtype === 'int32')) return true;
     return x.known !== undefined && (!isFloat(x.dtype) || x.known.stable === 'all');
   }
 

@@ -1,3 +1,4 @@
+import { CgesError } from '../errors.js';
 import { bodyKey } from '../onnx/bodies.js';
 import { bodiesOf, indexGraph } from '../onnx/graph.js';
 import { prepared } from '../onnx/open.js';
@@ -65,6 +66,19 @@ const ROUNDS = 8;
  * **Throws** VALIDATION_FAILED when the outputs differ by more than rounding.
  */
 export async function strip(file: OnnxFile, analysis: Analysis, options: StripOptions = {}): Promise<StripResult> {
+  const { bodies } = analysis;
+  try {
+    return await stripped(file, analysis, options);
+  } catch (error) {
+    const unfit = error instanceof CgesError && error.code === 'MODEL_UNRUNNABLE';
+    if (!unfit || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
+    // What is never run must still load: it may not take what is left of the values that it reads.
+    const pinned = { ...bodies, dead: new Set<string>() };
+    return stripped(file, await analyse(analysis.file, { ...analysis.options, bodies: pinned }), options);
+  }
+}
+
+async function stripped(file: OnnxFile, analysis: Analysis, options: StripOptions): Promise<StripResult> {
   const { seed = 0, keep } = options;
   const original = inlined(prepared(file));
   const { model: clean, flushed } =

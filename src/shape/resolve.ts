@@ -137,7 +137,11 @@ class Resolution {
     const { node: bare, constants, initializer } = lifted(node);
     const found = node.opType === 'Loop' ? unrolledLoop(bare, trips, context) : unrolledScan(bare, trips, context);
     if (typeof found === 'string') return found;
-    this.notes.push(`${node.opType} '${nameOf(node)}' is trained as ${trips} iterations`);
+    const times = trips === 1 ? '1 iteration' : `${trips} iterations`;
+    const isGiven = node.opType === 'Loop' && !fixed.has(node.input[0]);
+    this.notes.push(
+      `${node.opType} '${nameOf(node)}' is trained as ${times}${isGiven ? ', as the inputs given tell' : ''}`,
+    );
     for (const name of found.starts) this.starts.add(name);
     return {
       nodes: [...constants, ...found.nodes],

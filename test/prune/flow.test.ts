@@ -124,6 +124,28 @@ describe('If', () => {
   });
 });
 
+test('what a branch that is never taken reads stays where it would not load otherwise', async () => {
+  const net = new TinyNet();
+  net.node('MatMul', ['x', net.weight('w1', [5, 6], columns([5, 6], [1, 4]))], 'h');
+  net.node('Shape', ['h'], 'sizes');
+  net.node('Gather', ['sizes', net.constant('one', int64([], [1]))], 'size');
+  net.node('Equal', ['size', 'one'], 'c');
+  const unfit = body(
+    [
+      makeNode('Gather', ['h', 'far'], ['q'], { axis: 1 }),
+      makeNode('Add', ['h', 'six'], ['z']),
+      makeNode('Concat', ['q', 'z'], ['v'], { axis: 1 }),
+    ],
+    ['v'],
+    { initializer: [makeTensor('far', int64([1], [99])), makeTensor('six', weights([6], 1))] },
+  );
+  net.node('If', ['c'], 'o', { then_branch: unfit, else_branch: body([makeNode('Neg', ['h'], ['n'])], ['n']) });
+  net.node('MatMul', ['o', net.weight('w2', [6, 3])], 'y');
+  const file = net.file(['N', 5], ['N', 3], { opset: 17 });
+  expect((await unitsIn(file)).families.map((f) => f.count)).toEqual([6]);
+  expect((await stripped(file)).removed).toBe(0);
+});
+
 describe('Loop', () => {
   const cell = () =>
     body(
