@@ -1,5 +1,6 @@
 import { CgesError } from '../errors.js';
-import { opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
+import { bodyKey } from '../onnx/bodies.js';
+import { bodiesOf, opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
 import { prepared } from '../onnx/open.js';
 import type { OnnxFile } from '../onnx/read.js';
@@ -106,6 +107,8 @@ export interface Setting {
   readonly feeds: Readonly<Record<string, Tensor>>;
   /** Inputs that are settings, not samples: single whole numbers without a batch. */
   readonly given: ReadonlySet<string>;
+  /** Tells of an If whether both of its branches run, and give the same shapes. */
+  selects(node: NodeProto): boolean;
   /** The batch axis of a value, where it has one. */
   batchAxis(name: string, shape: readonly number[]): number | undefined;
 }
@@ -129,11 +132,22 @@ function settingOf(file: OnnxFile, analysis: Analysis, batch: number): Setting {
     shapes: new Map(inputs.map((i) => [i.name, shapeAt(i, batch, sizes)])),
     feeds: makeFeeds(inputs, batch, sizes, options.seed ?? 0, options.samples),
     given: new Set(inputs.filter((i) => isSetting(i, shapeAt(i, batch, sizes))).map((i) => i.name)),
+    selects: (node) => givesSameShapes(node, analysis),
     batchAxis(name, shape) {
       if (kind.kind === 'free') return analysis.values.get(name)?.batchAxis;
       return shape[0] === batch ? 0 : undefined;
     },
   };
+}
+
+function givesSameShapes(node: NodeProto, { bodies, values }: Analysis): boolean {
+  if (node.opType !== 'If') return false;
+  const branches = bodiesOf(node);
+  if (!branches.every(({ attribute }) => bodies.entered.has(bodyKey(node, attribute)))) return false;
+  const shapesOf = (name: string): string => JSON.stringify(values.get(name)?.shapes);
+  return node.output.every(
+    (name, k) => name === '' || branches.every(({ graph }) => shapesOf(graph.output[k].name) === shapesOf(name)),
+  );
 }
 
 function isSetting(input: FreeInput, shape: readonly number[]): boolean {

@@ -31,6 +31,8 @@ export interface ResolveSource extends Probed {
   readonly feeds: Readonly<Record<string, Tensor>>;
   /** Inputs that are the same whenever the model is trained: a sampling rate. */
   readonly given: ReadonlySet<string>;
+  /** Tells of an If whether both of its branches run on any inputs, and give tensors of the same shapes. */
+  selects?(node: NodeProto): boolean;
 }
 
 /** How deep control flow may be nested. */
@@ -85,7 +87,8 @@ class Resolution {
     const fixed = staticValues(graph);
     const known = staticValues(graph, { given: this.source.given });
     const open = graph.node.filter((n) => isControlFlow(n) && !this.stuck.has(n));
-    const asked = new Map(open.map((n) => [n, questionsOf(n, known)]));
+    const asked = new Map(open.map((n) => [n, this.source.selects?.(n) ? [] : questionsOf(n, known)]));
+    for (const n of open) if (known.has(n.input[0]) && n.opType === 'If') asked.set(n, [n.input[0]]);
     for (const [node, question] of asked) if (typeof question === 'string') this.stuck.set(node, question);
     const answers = await this.answers([...asked.values()].flatMap((q) => (typeof q === 'string' ? [] : q)));
     let any = false;
@@ -131,6 +134,7 @@ class Resolution {
     const numberOf = (name: string): number => Number(answers.get(name)?.data[0] ?? 0);
     const { body, trips, why } = loopOf(node, numberOf, answers);
     if (why !== undefined) return why;
+    if (body === undefined && !answers.has(node.input[0])) return this.both(node);
     if (body === undefined) return this.branch(node, numberOf(node.input[0]) !== 0, fixed.has(node.input[0]));
     const long = tooLong(body, trips);
     if (long !== undefined) return long;
@@ -162,6 +166,22 @@ class Resolution {
       to === '' ? [] : [makeNode('Identity', [body.output[k].name], [to], {}, { name: to })],
     );
     return { nodes: [...sortedNodes(body), ...outputs], initializer: body.initializer, starts: [] };
+  }
+
+  /** Both branches run, and the condition picks what one of them gives. */
+  private both(node: NodeProto): Unrolled {
+    const attrs = new Attributes(node);
+    const [then, otherwise] = ['then_branch', 'else_branch'].map((name) => attrs.graph(name)!);
+    this.notes.push(`If '${nameOf(node)}' is trained as both of its branches: its condition depends on data`);
+    const picks = node.output.flatMap((to, k) => {
+      const input = [node.input[0], then.output[k].name, otherwise.output[k].name];
+      return to === '' ? [] : [makeNode('Where', input, [to], {}, { name: nameOf(node) })];
+    });
+    return {
+      nodes: [...sortedNodes(then), ...sortedNodes(otherwise), ...picks],
+      initializer: [...then.initializer, ...otherwise.initializer],
+      starts: [],
+    };
   }
 
   /** Notes why the constants of a body are not trained. */

@@ -15,10 +15,14 @@ async function reported(folder: Folder, ...args: string[]): Promise<{ exit: numb
 }
 
 describe('check-gradients', () => {
-  it('refuses what lies before an If that depends on data, and checks the rest', async () => {
-    const branch = (op: string) => ({
-      graph: makeGraph({ node: [makeNode(op, ['h'], [`${op}/out`])], output: [makeValueInfo(`${op}/out`, 'float32')] }),
+  it('refuses what lies before an If that cannot be taken apart, and checks the rest', async () => {
+    const branch = (op: string, inputs: readonly string[], attributes = {}) => ({
+      graph: makeGraph({
+        node: [makeNode(op, inputs, [`${op}/out`], attributes)],
+        output: [makeValueInfo(`${op}/out`, 'float32')],
+      }),
     });
+    const branches = { then_branch: branch('Sin', ['h']), else_branch: branch('Concat', ['h', 'h'], { axis: 1 }) };
     const weight = (name: string, dims: readonly number[], by: number) =>
       makeTensor(
         name,
@@ -32,12 +36,13 @@ describe('check-gradients', () => {
         makeNode('MatMul', ['x', 'w1'], ['h']),
         makeNode('ReduceMax', ['x'], ['top'], { keepdims: 0 }),
         makeNode('Cast', ['top'], ['c'], { to: 9 }),
-        makeNode('If', ['c'], ['o'], { then_branch: branch('Sin'), else_branch: branch('Neg') }, { name: 'choice' }),
-        makeNode('MatMul', ['o', 'w2'], ['y']),
+        makeNode('If', ['c'], ['o'], branches, { name: 'choice' }),
+        makeNode('ReduceMean', ['o'], ['m'], { axes: [1] }),
+        makeNode('MatMul', ['m', 'w2'], ['y']),
       ],
       input: [makeValueInfo('x', 'float32', ['N', 5])],
       output: [makeValueInfo('y', 'float32', ['N', 3])],
-      initializer: [weight('w1', [5, 4], 1), weight('w2', [4, 3], 2)],
+      initializer: [weight('w1', [5, 4], 1), weight('w2', [1, 3], 2)],
     });
     await inFolder(async (folder) => {
       const { exit, report } = await reported(folder, await folder.put('in.onnx', makeModel(graph, 17)));

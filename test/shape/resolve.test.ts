@@ -19,19 +19,28 @@ function body(node: readonly NodeProto[], output: readonly string[], more: Parti
   };
 }
 
-function branch(weight: string, seed: number) {
+function branch(weight: string, seed: number, dims: readonly number[] = [4, 3]) {
   return body([makeNode('MatMul', ['h', weight], [`${weight}/out`])], [`${weight}/out`], {
-    initializer: [makeTensor(weight, weights([4, 3], seed))],
+    initializer: [makeTensor(weight, weights(dims, seed))],
   });
 }
 
-/** An If between two layers, its condition made by `nodes`. */
-function choice(nodes: readonly NodeProto[], more: Partial<NetParts> = {}): OnnxFile {
+/** An If between two layers, its condition made by `nodes`; `other` is the shape of the else branch's weight. */
+function choice(
+  nodes: readonly NodeProto[],
+  { other = [4, 3], ...more }: Partial<NetParts> & { other?: readonly number[] } = {},
+): OnnxFile {
   return net({
     nodes: [
       makeNode('MatMul', ['x', 'w1'], ['h']),
       ...nodes,
-      makeNode('If', ['c'], ['y'], { then_branch: branch('a', 2), else_branch: branch('b', 3) }, { name: 'choice' }),
+      makeNode(
+        'If',
+        ['c'],
+        ['y'],
+        { then_branch: branch('a', 2), else_branch: branch('b', 3, other) },
+        { name: 'choice' },
+      ),
     ],
     inputs: { x: ['batch', 5] },
     outputs: ['y'],
@@ -60,13 +69,24 @@ test('a condition on a whole number that is given counts as known, and is told',
   expect(graph.notes[0]).toMatch(/If 'choice' is trained as its else_branch/);
 });
 
-test('an If whose condition depends on data stays, and its weights are not trained', async () => {
+test('of an If whose condition depends on data both branches are trained', async () => {
+  const sum = [makeNode('ReduceSum', ['x'], ['sum'], { keepdims: 0 }), makeNode('Greater', ['sum', 'zero'], ['c'])];
+  const graph = await trained(choice(sum, { weights: { zero: float32([], [0]) } }));
+  expect([...graph.parameters.keys()].toSorted()).toEqual(['a', 'b', 'w1']);
+  expect(graph.nodes.at(-1)!.opType).toBe('Where');
+});
+
+test('where they give tensors of different shapes the If stays, and its weights are not trained', async () => {
   const sum = [
     makeNode('ReduceSum', ['x'], ['sum'], { keepdims: 0 }),
     makeNode('Greater', ['sum', 'zero'], ['c']),
     makeNode('MatMul', ['x', 'w2'], ['z']),
   ];
-  const file = choice(sum, { outputs: ['y', 'z'], weights: { zero: float32([], [0]), w2: weights([5, 3], 4) } });
+  const file = choice(sum, {
+    other: [4, 2],
+    outputs: ['y', 'z'],
+    weights: { zero: float32([], [0]), w2: weights([5, 3], 4) },
+  });
   const graph = await trained(file);
   expect([...graph.parameters.keys()].toSorted()).toEqual(['w1', 'w2']);
   expect(graph.trained.find((t) => t.name === 'a')?.why).toMatch(/inside If 'choice': its condition depends on data/);
