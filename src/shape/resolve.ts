@@ -1,6 +1,6 @@
 import { Attributes, toNumber } from '../onnx/attributes.js';
 import { bodiesOf, capturesOf, definedIn, graphsFrom, opsetOf, sortedNodes } from '../onnx/graph.js';
-import { makeNode } from '../onnx/make.js';
+import { makeNode, makeValueInfo } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto } from '../onnx/proto.js';
 import { bodyKey, isConstant, lifted } from '../onnx/bodies.js';
 import { freshNames } from '../onnx/rename.js';
@@ -132,8 +132,7 @@ class Resolution {
   ): Unrolled | string {
     const context = { opset: opsetOf(this.model), fresh: this.fresh };
     const numberOf = (name: string): number => Number(answers.get(name)?.data[0] ?? 0);
-    const { body, trips, why } = loopOf(node, numberOf, answers);
-    if (why !== undefined) return why;
+    const { body, trips } = loopOf(node, answers);
     if (body === undefined && !answers.has(node.input[0])) return this.both(node);
     if (body === undefined) return this.branch(node, numberOf(node.input[0]) !== 0, fixed.has(node.input[0]));
     const long = tooLong(body, trips);
@@ -142,7 +141,7 @@ class Resolution {
     const found = node.opType === 'Loop' ? unrolledLoop(bare, trips, context) : unrolledScan(bare, trips, context);
     if (typeof found === 'string') return found;
     const times = trips === 1 ? '1 iteration' : `${trips} iterations`;
-    const isGiven = node.opType === 'Loop' && !fixed.has(node.input[0]);
+    const isGiven = typeof questionsOf(node, fixed) === 'string';
     this.notes.push(
       `${node.opType} '${nameOf(node)}' is trained as ${times}${isGiven ? ', as the inputs given tell' : ''}`,
     );
@@ -207,7 +206,13 @@ class Resolution {
     const sized = open.filter((name) => name.startsWith(SIZE_OF));
     const asking: GraphProto = {
       ...graph,
-      node: [...graph.node, ...sized.map((name) => makeNode('Shape', [name.slice(SIZE_OF.length)], [name]))],
+      node: [
+        ...graph.node.map((n) => {
+          const name = `${RUNS_OF}${n.output.join(' ')}`;
+          return open.includes(name) ? counting(n, name) : n;
+        }),
+        ...sized.map((name) => makeNode('Shape', [name.slice(SIZE_OF.length)], [name])),
+      ],
       output: open.map((name) => ({ name, metadataProps: [] })),
       valueInfo: [],
     };
@@ -224,6 +229,8 @@ class Resolution {
 
 /** Before the name of a value whose sizes are asked for. */
 const SIZE_OF = 'sizes of ';
+/** Before the outputs of a Loop whose iterations are counted. */
+const RUNS_OF = 'runs of ';
 
 /** @returns the values that tell how a node runs, or why nothing can. */
 function questionsOf(node: NodeProto, known: ReadonlySet<string>): string[] | string {
@@ -235,36 +242,43 @@ function questionsOf(node: NodeProto, known: ReadonlySet<string>): string[] | st
     return [`${SIZE_OF}${input[states]}`];
   }
   const [trips = '', condition = ''] = input;
-  if (trips === '') return 'it runs until a condition that is computed in it';
-  if (!known.has(trips)) return 'how often it runs depends on data';
+  if (trips !== '' && !known.has(trips)) return 'how often it runs depends on data';
   if (condition !== '' && !known.has(condition)) return 'whether it runs depends on data';
-  const outer = conditionOf(new Attributes(node).graph('body')!);
-  if (outer === undefined) return 'it may end by a condition that is computed in it';
-  if (outer !== '' && !known.has(outer)) return 'it may end by a condition that depends on data';
-  return [trips, condition, outer].filter((name) => name !== '');
+  if (!endsByItself(node, known)) return 'it ends by a condition that depends on data';
+  return [`${RUNS_OF}${node.output.join(' ')}`];
 }
 
-/**
- * @returns the value outside a Loop that is its condition after every iteration: '' for the condition that it begins with,
- * undefined where it is computed anew.
- */
-function conditionOf(body: GraphProto): string | undefined {
-  const producers = new Map(body.node.flatMap((n) => n.output.map((o) => [o, n] as const)));
-  let name = body.output[0].name;
-  for (let node = producers.get(name); node; node = producers.get(name)) {
-    if (node.domain || node.opType !== 'Identity') return undefined;
-    [name] = node.input;
+/** Whether the condition of a Loop follows from what is known, in every iteration. */
+function endsByItself(node: NodeProto, known: ReadonlySet<string>): boolean {
+  const body = new Attributes(node).graph('body')!;
+  const [iteration, condition, ...carried] = body.input.map((i) => i.name);
+  const outside = [...capturesOf(body)].filter((name) => known.has(name));
+  let states = carried.map((_, k) => known.has(node.input[2 + k]));
+  for (;;) {
+    const given = [...outside, iteration, condition, ...carried.filter((_, k) => states[k])];
+    const fixed = staticValues(body, { given });
+    const next = states.map((s, k) => s && fixed.has(body.output[1 + k].name));
+    if (next.every((s, k) => s === states[k])) return fixed.has(body.output[0].name);
+    states = next;
   }
-  if (name === body.input[1].name) return '';
-  return definedIn(body).has(name) ? undefined : name;
 }
 
-/** @returns the body that runs so many times; none for an If; or why that is not known. */
-function loopOf(
-  node: NodeProto,
-  numberOf: (name: string) => number,
-  answers: ReadonlyMap<string, Tensor>,
-): { body?: GraphProto; trips: number; why?: string } {
+/** @returns a Loop with the numbers of its iterations as one more output. */
+function counting(node: NodeProto, name: string): NodeProto {
+  const attribute = node.attribute.map((a) => {
+    if (!a.g) return a;
+    const number = makeNode('Identity', [a.g.input[0].name], [name]);
+    const output = [...a.g.output, makeValueInfo(name, 'int64', [])];
+    return { ...a, g: { ...a.g, node: [...a.g.node, number], output } };
+  });
+  const scanned = node.output.length;
+  const { length } = new Attributes(node).graph('body')!.output;
+  const omitted = new Array<string>(length - 1 - scanned).fill('');
+  return { ...node, output: [...node.output, ...omitted, name], attribute };
+}
+
+/** @returns the body that runs so many times; none for an If. */
+function loopOf(node: NodeProto, answers: ReadonlyMap<string, Tensor>): { body?: GraphProto; trips: number } {
   const { opType, input } = node;
   if (opType === 'If') return { trips: 1 };
   if (opType === 'Scan') {
@@ -272,12 +286,8 @@ function loopOf(
     const sizes = answers.get(`${SIZE_OF}${input[states]}`)!.data;
     return { body, trips: Number(sizes[inputAxes[0] < 0 ? sizes.length + inputAxes[0] : inputAxes[0]]) };
   }
-  const body = new Attributes(node).graph('body')!;
-  const [trips, condition = ''] = input;
-  if (condition !== '' && numberOf(condition) === 0) return { body, trips: 0 };
-  const outer = conditionOf(body)!;
-  if (outer !== '' && numberOf(outer) === 0) return { body, trips: Math.min(1, numberOf(trips)) };
-  return { body, trips: Math.max(0, numberOf(trips)) };
+  const runs = answers.get(`${RUNS_OF}${node.output.join(' ')}`)!;
+  return { body: new Attributes(node).graph('body')!, trips: runs.data.length };
 }
 
 function nameOf(node: NodeProto): string {

@@ -216,3 +216,48 @@ test('a Loop that is too long stays one, with the reason', async () => {
   expect((await trained(long)).notes.join()).toMatch(/Loop 'y' is not taken apart: it would take 10000 times 2 nodes/);
   expect((await trained(file)).notes.join()).not.toMatch(/not taken apart/);
 });
+
+test('a Loop that counts its iterations itself is unrolled; one that looks at data stays', async () => {
+  const counted = (condition: NodeProto[]) =>
+    net({
+      nodes: [
+        makeNode('MatMul', ['x', 'w0'], ['h']),
+        makeNode('Loop', ['', 'yes', 'zero', 'h'], ['steps', 'y'], {
+          body: body(
+            [
+              makeNode('Add', ['count', 'one'], ['next']),
+              makeNode('MatMul', ['before', 'w1'], ['after']),
+              ...condition,
+            ],
+            ['goes', 'next', 'after'],
+            { input: [...flags, makeValueInfo('count', 'int64', []), makeValueInfo('before', 'float32')] },
+          ),
+        }),
+        makeNode('MatMul', ['x', 'w2'], ['z']),
+      ],
+      inputs: { x: ['batch', 5] },
+      outputs: ['y', 'z'],
+      weights: {
+        yes: { dtype: 'bool', dims: [], data: Uint8Array.of(1) },
+        zero: int64([], [0]),
+        one: int64([], [1]),
+        three: int64([], [3]),
+        most: float32([], [1000]),
+        w0: weights([5, 5], 1),
+        w1: weights([5, 5], 2),
+        w2: weights([5, 5], 3),
+      },
+    });
+  const known = await trained(counted([makeNode('Less', ['next', 'three'], ['goes'])]));
+  expect([...known.parameters.keys()].toSorted()).toEqual(['w0', 'w1', 'w2']);
+  expect(known.notes).toContain("Loop 'steps' is trained as 3 iterations");
+  const byData = await trained(
+    counted([
+      makeNode('ReduceL1', ['after'], ['size'], { keepdims: 0 }),
+      makeNode('Less', ['size', 'most'], ['small']),
+      makeNode('Less', ['next', 'three'], ['few']),
+      makeNode('And', ['small', 'few'], ['goes']),
+    ]),
+  );
+  expect(byData.notes).toContain("Loop 'steps' is not taken apart: it ends by a condition that depends on data");
+});
