@@ -237,9 +237,7 @@ function questionsOf(node: NodeProto, known: ReadonlySet<string>): string[] | st
   const { opType, input } = node;
   if (opType === 'If') return known.has(input[0]) ? [input[0]] : 'its condition depends on data';
   if (opType === 'Scan') {
-    const { states, body } = scanLayout(node);
-    if (body.input.length !== node.input.length) return 'it is of an opset before 9';
-    return [`${SIZE_OF}${input[states]}`];
+    return [`${SIZE_OF}${input[scanLayout(node).states]}`];
   }
   const [trips = '', condition = ''] = input;
   if (trips !== '' && !known.has(trips)) return 'how often it runs depends on data';

@@ -42,6 +42,7 @@ const rearranging = new Set([
   'Unsqueeze',
   'Flatten',
   'Slice', // Packed projections are cut apart in the graph.
+  'Gather', // Of a stack of weights, the one of an iteration.
   'Split',
 ]);
 

@@ -167,11 +167,9 @@ function numbered(node: NodeProto, iteration: number): NodeProto {
   return node.name ? { ...node, name: `${node.name}/${iteration}` } : node;
 }
 
-/** @returns whether a node has bodies that may be written out. */
+/** @returns whether a node has bodies that may be written out; a Scan before opset 9 has others. */
 export function isControlFlow(node: NodeProto): boolean {
-  return (
-    !node.domain &&
-    (node.opType === 'If' || node.opType === 'Loop' || node.opType === 'Scan') &&
-    bodiesOf(node).length > 0
-  );
+  if (node.domain || bodiesOf(node).length === 0) return false;
+  if (node.opType === 'Scan') return scanLayout(node).body.input.length === node.input.length;
+  return node.opType === 'If' || node.opType === 'Loop';
 }
