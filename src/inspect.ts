@@ -128,7 +128,7 @@ function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection
       op: by.op,
       why: by.why,
     })),
-    weights: weightChannels(channels, analysis.file.model.graph, analysis.bodies.closed).map((w) => ({
+    weights: weightChannels(channels, analysis.file.model, analysis.bodies.closed).map((w) => ({
       ...w,
       pinned: w.pinned.map(({ axis, count, by }) => ({ axis, channels: count, by: by.node, op: by.op, why: by.why })),
     })),

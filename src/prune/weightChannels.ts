@@ -1,6 +1,7 @@
 import { bodyKey } from '../onnx/bodies.js';
 import { bodiesOf, graphsFrom, nodesFrom } from '../onnx/graph.js';
-import type { GraphProto } from '../onnx/proto.js';
+import { makeGraph } from '../onnx/make.js';
+import type { GraphProto, ModelProto } from '../onnx/proto.js';
 import { type Weight, weightsOf } from '../onnx/weights.js';
 import type { Channels, PinReason } from './channels.js';
 
@@ -21,23 +22,30 @@ export interface WeightChannels {
 }
 
 /**
- * Tells for every weight of a model, those inside bodies too, what can be removed of it, and what pins the rest.
- * @param graph the user's own
+ * Tells for every weight of a model, those inside bodies and functions too, what can be removed of it, and what pins the
+ * rest.
+ * @param model the user's own
  * @param closed why bodies are not entered, by {@link bodyKey}
  */
 export function weightChannels(
   channels: Channels,
-  graph: GraphProto,
+  { graph, functions }: ModelProto,
   closed: ReadonlyMap<string, string>,
 ): WeightChannels[] {
+  const inFunctions = functions.flatMap((f) => {
+    const name = f.name ?? '';
+    const why = 'its function is called as it is';
+    return weightsOf(makeGraph({ node: f.node })).map((w) => stays(w, { node: name, op: name, why }));
+  });
   const uses = new Map<string, string[]>();
   for (const [use, { name }] of channels.parameters) uses.set(name, [...(uses.get(name) ?? []), use]);
   const unread = readerless(graph, closed);
-  return weightsOf(graph).flatMap((weight) => {
+  const found = weightsOf(graph).flatMap((weight) => {
     const own = uses.get(weight.name) ?? [];
     if (own.length > 0) return own.map((use) => usedAs(channels, use, weight));
     return [stays(weight, unread(weight))];
   });
+  return [...found, ...inFunctions];
 }
 
 function usedAs(channels: Channels, use: string, { name }: Weight): WeightChannels {

@@ -6,6 +6,7 @@ import { tensorDims } from '../../src/onnx/tensors.js';
 import { weightsOf } from '../../src/onnx/weights.js';
 import { channelsOf } from '../../src/prune/strip.js';
 import { unitsOf } from '../../src/prune/units.js';
+import { weightChannels } from '../../src/prune/weightChannels.js';
 import { drawUnits, zeroUnits } from '../../src/prune/zero.js';
 import { analyse } from '../../src/shape/analyse.js';
 import type { OnnxFile } from '../../src/onnx/read.js';
@@ -280,6 +281,28 @@ describe('Scan', () => {
     const [, { graph: inner }] = [...graphsFrom(model.graph)];
     expect(inner.input[0].type?.tensorType?.shape?.dim.map((d) => d.dimValue ?? d.dimParam)).toEqual(['N', 3]);
   });
+});
+
+test('of every weight it can be told what holds it, wherever it lies', async () => {
+  const net = new TinyNet();
+  condition(net);
+  const open = body([makeNode('MatMul', ['x', 'w1'], ['h']), makeNode('MatMul', ['h', 'w2'], ['a'])], ['a'], {
+    initializer: [makeTensor('w1', weights([5, 6], 1)), makeTensor('w2', weights([6, 1], 2))],
+  });
+  const shut = body(
+    [makeNode('Gather', ['x', 'far'], ['q'], { axis: 1 }), makeNode('MatMul', ['q', 'w3'], ['b'])],
+    ['b'],
+    { initializer: [makeTensor('far', int64([1], [99])), makeTensor('w3', weights([1, 1], 3))] },
+  );
+  net.node('If', ['c'], 'y', { then_branch: open, else_branch: shut });
+  const analysis = await analyse(net.file(['N', 5], ['N', 1], { opset: 17 }));
+  const told = weightChannels(channelsOf(analysis), analysis.file.model, analysis.bodies.closed);
+  const of = (name: string) => told.find((w) => w.name === name)!;
+  expect(of('w1').removable).toEqual([0, 6]);
+  expect(of('w1').pinned.map((p) => [p.axis, p.by.node, p.by.why])).toEqual([[0, 'x', 'it is an input of the model']]);
+  expect(of('w3').removable).toEqual([0, 0]);
+  expect(of('w3').pinned[0].by).toMatchObject({ node: 'y/If', op: 'If' });
+  expect(of('w3').pinned[0].by.why).toMatch(/^its else_branch is not followed: it does not run on the inputs/);
 });
 
 test('a name that a body shadows is another value', async () => {
