@@ -71,6 +71,8 @@ export interface ChannelValue {
    * `stable[i]` is 0 for an element that changes with a free dimension (a batch size read by Shape).
    */
   readonly known?: { readonly tensor: Tensor; readonly stable: Uint8Array | 'all' };
+  /** A sequence of tensors of this shape. */
+  readonly isSequence?: true;
 }
 
 /** One axis of one value. */

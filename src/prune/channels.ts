@@ -1,6 +1,7 @@
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
 import { FLOW, flowRelation } from '../ops/flow.js';
 import { specOf } from '../ops/index.js';
+import { sequenceRelation } from '../ops/sequenceChannels.js';
 import {
   type AxisRef,
   type ChannelNode,
@@ -243,6 +244,8 @@ function layOut(nodes: readonly GraphNode[]): Map<string, Slots> {
 /** @returns what the operator says about a node's channels, or why nothing is known. */
 function ruleOf(proto: NodeProto, node: ChannelNode, closed: string | undefined): ChannelRelation | string {
   if (proto.domain === FLOW) return flowRelation(node, proto);
+  const held = sequenceRelation(node, proto);
+  if (held) return held;
   const spec = specOf(proto.opType, proto.domain, node.opset);
   if (!spec && closed !== undefined) return `its bodies are not followed: ${closed}`;
   if (!spec) return 'the operator has no channel rule';

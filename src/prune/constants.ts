@@ -113,6 +113,8 @@ class ConstantPass {
     const joins = (relation.links ?? []).filter((l) => same(l.from, at) && !isOutput(channel, l.to));
     const mixes = (relation.mixes ?? []).filter((m) => same(m.output, at));
     const all = new Uint8Array(size);
+    // An empty sequence counts as one of zeros.
+    if (channel.op === 'SequenceEmpty') return all.fill(1);
     if (links.length + joins.length + mixes.length === 0) return all;
     const related = new Set<string>();
     for (const { from } of links) related.add(from.value.name);
@@ -232,7 +234,7 @@ class ConstantPass {
     for (let i = 0; i < constant.length; i++) {
       const slot = base[axis] + i;
       if (constant[i] === 0 || this.denied[slot] === 1) continue;
-      if (this.levels) {
+      if (this.levels && !value.isSequence) {
         const [low, high] = [this.levels.low[slot], this.levels.high[slot]];
         if (!(high >= low && high - low <= ROUNDING * magnitude)) continue;
         this.level[slot] = low === high ? low : (low + high) / 2;

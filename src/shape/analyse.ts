@@ -14,6 +14,7 @@ import { type FreeInput, freeInputs, isInteger, makeFeeds, readings, type Sizes,
 import { type Bodies, flattened, restored, runCounts } from './flat.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
 import { type Rebatching, rebatching } from './rebatch.js';
+import { sequenceValues } from './sequences.js';
 
 /*
  * Comes in: a model. Goes out: what runs of it tell about every value of its graph and of the bodies inside it. Nothing is inferred by
@@ -321,13 +322,15 @@ function analysisOf(
       const flat = flattened(model, facts.bodies).graph;
       const order = new Map(flat.node.map((node, i) => [node, i]));
       const counts = runCounts(model.graph, facts.bodies);
+      const sequences = sequenceValues(flat.node, channelValue);
+      const valueOf = (name: string) => channelValue(name) ?? sequences.get(name);
       return sortedNodes(flat).map((proto) => ({
         op: proto.opType,
         name: proto.name || proto.output.find((o) => o !== '') || proto.opType,
         opset: opsetOf(model, proto.domain ?? ''),
         attrs: new Attributes(proto),
-        inputs: proto.input.map((name) => (name === '' ? undefined : channelValue(name))),
-        outputs: proto.output.flatMap((name) => channelValue(name) ?? []),
+        inputs: proto.input.map((name) => (name === '' ? undefined : valueOf(name))),
+        outputs: proto.output.flatMap((name) => valueOf(name) ?? []),
         ...(counts.has(proto) && { runs: counts.get(proto) }),
         proto,
         index: order.get(proto)!,
