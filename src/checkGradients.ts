@@ -1,6 +1,7 @@
 import { CgesError } from './errors.js';
-import { tensorDims } from './onnx/tensors.js';
-import { type OnnxFile, readModel } from './onnx/read.js';
+import { openModel } from './onnx/open.js';
+import type { OnnxFile } from './onnx/read.js';
+import { weightsOf } from './onnx/weights.js';
 import { openAnalysis } from './openAnalysis.js';
 import type { CheckGradientsOptions } from './options.js';
 import { REPORT_SCHEMA_VERSION } from './report/schema.js';
@@ -89,7 +90,8 @@ export async function checkGradients(options: CheckGradientsOptions): Promise<Gr
     if (options.signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while gradients were being checked');
   };
   onEvent({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
-  const file = withSeededWeights(readModel(input));
+  const opened = openModel(input);
+  const file = withSeededWeights(opened);
   const reference = options.reference === undefined ? undefined : readReference(options.reference);
   const analysis = await analysed(file, reference, options);
   checkNames(file, reference, options.reference);
@@ -128,7 +130,7 @@ export async function checkGradients(options: CheckGradientsOptions): Promise<Gr
     params,
     checks,
     counts,
-    notes: graph.notes,
+    notes: [...opened.notes, ...graph.notes],
   };
 }
 
@@ -152,7 +154,7 @@ async function analysed(
 /** A reference of another model would say nothing. */
 function checkNames(file: OnnxFile, reference: Reference | undefined, path: string | undefined): void {
   const { graph } = file.model;
-  const known = new Set([...graph.initializer.map((t) => t.name ?? ''), ...graph.node.flatMap((n) => n.output)]);
+  const known = new Set([...weightsOf(graph).map((w) => w.name), ...graph.node.flatMap((n) => n.output)]);
   const inputs = new Set(graph.input.map((i) => i.name));
   const odd =
     reference?.inputs?.find((i) => !inputs.has(i.name))?.name ??
@@ -313,11 +315,10 @@ async function againstDifferences(
   { seed = 0, onEvent = () => {}, signal }: CheckGradientsOptions,
 ): Promise<GradientCheck[]> {
   onEvent({ type: 'phase', phase: 'validate', message: 'central differences along random directions' });
-  const { graph: own } = file.model;
-  const stored = new Map(own.initializer.map((t) => [t.name ?? '', t.dataType]));
+  const stored = new Map(weightsOf(file.model.graph).map((w) => [w.name, w.dtype]));
   const uses = usesOf(graph);
   // Half precision is too coarse for differences: such a model's training graph, proved equal, stands for it.
-  const exact = [...uses.keys()].every((name) => (stored.get(name) ?? FLOAT32) === FLOAT32);
+  const exact = [...uses.keys()].every((name) => (stored.get(name) ?? 'float32') === 'float32');
   const whole = analysis.batch.kind === 'rebatched' ? atBatch(inlined(file), analysis.batch, batch) : inlined(file);
   const model = exact ? whole : modelOf(graph, file.model);
   const parameters = new Map<string, Tensor>(
@@ -357,8 +358,6 @@ async function againstDifferences(
   }
 }
 
-const FLOAT32 = 1;
-
 /** All clones of a shared initializer move together. */
 function spread(values: ReadonlyMap<string, Float32Array>, names: readonly string[]): Map<string, Float32Array> {
   return new Map([...values.values()].flatMap((data) => names.map((name) => [name, data] as const)));
@@ -366,12 +365,12 @@ function spread(values: ReadonlyMap<string, Float32Array>, names: readonly strin
 
 /** @returns the float constants that are not trained, with the reason. */
 function untrained(file: OnnxFile, graph: TrainingGraph, reference: Reference | undefined): GradientCheck[] {
-  const dims = new Map(file.model.graph.initializer.map((t) => [t.name ?? '', t]));
+  const stored = weightsOf(file.model.graph).filter((w) => w.source.kind === 'initializer');
+  const dims = new Map(stored.map((w) => [w.name, w.dims]));
   return graph.trained.flatMap(({ name, trained, why }): GradientCheck[] => {
-    const tensor = dims.get(name);
+    const shape = dims.get(name);
     const expected = reference?.grad?.params[name]?.l2 ?? null;
-    if (trained || (!tensor && expected === null)) return [];
-    const shape = tensor ? tensorDims(tensor) : [];
-    return [{ name, shape, l2: null, expected, worst: null, allowed: null, verdict: 'not trained', why }];
+    if (trained || (!shape && expected === null)) return [];
+    return [{ name, shape: shape ?? [], l2: null, expected, worst: null, allowed: null, verdict: 'not trained', why }];
   });
 }

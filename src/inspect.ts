@@ -1,7 +1,8 @@
 import { CgesError } from './errors.js';
 import { elementTypeOf, shapeOf } from './onnx/graph.js';
 import type { ValueInfoProto } from './onnx/proto.js';
-import { type OnnxFile, readModel } from './onnx/read.js';
+import { openModel } from './onnx/open.js';
+import type { OnnxFile } from './onnx/read.js';
 import { openAnalysis } from './openAnalysis.js';
 import type { InspectOptions } from './options.js';
 import { weightAxes } from './prune/axes.js';
@@ -20,7 +21,7 @@ import { paramsOf } from './validate/params.js';
 export async function inspect(options: InspectOptions): Promise<Inspection> {
   const { input, onEvent, signal } = options;
   onEvent?.({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
-  const file = readModel(input);
+  const file = openModel(input);
   const analysis = await openAnalysis(file, options);
   if (signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while the model was being inspected');
   const { trained, notes } = await trainedOf(file, analysis, options);
@@ -39,7 +40,7 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
     layers: layerCosts(analysis),
     ...unitFacts(analysis, options),
     trained,
-    notes,
+    notes: [...file.notes, ...notes],
   };
 }
 
@@ -68,10 +69,12 @@ function unitFacts(analysis: Analysis, options: InspectOptions): Pick<Inspection
       op: by.op,
       why: by.why,
     })),
-    weights: weightAxes(channels, groups).map(({ pinned, ...facts }) => ({
-      ...facts,
-      pinned: pinned.map(({ count, by }) => ({ indices: count, by: by.node, op: by.op, why: by.why })),
-    })),
+    weights: weightAxes(channels, groups, { model: analysis.file.model, closed: analysis.bodies.closed }).map(
+      ({ pinned, ...facts }) => ({
+        ...facts,
+        pinned: pinned.map(({ count, by }) => ({ indices: count, by: by.node, op: by.op, why: by.why })),
+      }),
+    ),
   };
 }
 
@@ -82,7 +85,8 @@ async function trainedOf(
   options: InspectOptions,
 ): Promise<Pick<Inspection, 'trained' | 'notes'>> {
   try {
-    const graph = await trainingGraph(file, analysis, 1, options);
+    const batch = analysis.batch.kind === 'fixed' ? analysis.batch.size : 1;
+    const graph = await trainingGraph(file, analysis, batch, options);
     return { trained: graph.trained, notes: graph.notes };
   } catch (error) {
     if (!(error instanceof CgesError)) throw error;

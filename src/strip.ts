@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { CgesError } from './errors.js';
+import { openModel } from './onnx/open.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
 import { inlineModel, writeModel } from './onnx/write.js';
 import { openAnalysis } from './openAnalysis.js';
@@ -39,7 +40,8 @@ export async function strip(options: StripOptions): Promise<Report> {
   };
 
   onEvent({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
-  const given = readModel(input);
+  const given = openModel(input);
+  for (const note of given.notes) warn(note);
   await checkOutput(output, { input, force });
   await checkZeroed(options);
   const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);

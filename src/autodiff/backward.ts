@@ -85,7 +85,7 @@ function differentiate(
   contribute: (to: Value, gradient: Value) => void,
 ): void {
   if (!spec || isRefusal(spec.grad)) {
-    const why = spec && isRefusal(spec.grad) ? spec.grad.refused : 'this operator is not known';
+    const why = spec && isRefusal(spec.grad) ? spec.grad.refused : unknown(node.op);
     throw new CgesError('NO_GRADIENT', `${node.op} ${node.name} has no gradient: ${why}`, {
       node: node.name,
       op: node.op,
@@ -104,6 +104,12 @@ function differentiate(
       contribute(input, checked(fits(answer, input) ? g.unbroadcast(answer, input.shape) : answer, input, who));
     });
   });
+}
+
+function unknown(op: string): string {
+  if (op === 'If') return 'which branch it takes depends on data';
+  if (op === 'Loop' || op === 'Scan') return 'how often it runs depends on data, or is too often to be unrolled';
+  return 'this operator is not known';
 }
 
 /** Whether the answer has the input's shape, or one that the input broadcasts to. */

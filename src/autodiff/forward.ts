@@ -1,5 +1,6 @@
 import { Attributes } from '../onnx/attributes.js';
 import type { GraphBuilder, Value } from '../onnx/builder.js';
+import { bodiesOf, capturesOf } from '../onnx/graph.js';
 import type { GraphProto, NodeProto } from '../onnx/proto.js';
 import type { LowerContext, OpNode, OpSpec } from '../ops/spec.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
@@ -24,7 +25,7 @@ export type SpecLookup = (op: string, domain?: string) => OpSpec | undefined;
 export interface TapeEntry {
   readonly node: OpNode;
   readonly spec: OpSpec | undefined;
-  /** Where each of the node's inputs and outputs stands; `undefined` for omitted ones. */
+  /** Where each of the node's inputs and outputs stands, and what its bodies capture; `undefined` for omitted ones. */
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly (Value | undefined)[];
 }
@@ -65,6 +66,7 @@ export function emitForward(
   for (const proto of graph.nodes) {
     const spec = specOf(proto.opType, proto.domain);
     const inputs = proto.input.map((name) => read(name, proto));
+    const captured = capturedBy(proto).map((name) => read(name, proto));
     const declared = proto.output.map((name) => (name === '' ? undefined : declaredOf(graph, name)));
     const name = proto.name || proto.output.find((o) => o !== '') || proto.opType;
     const draft: OpNode = {
@@ -88,7 +90,7 @@ export function emitForward(
       const value = outputs[i];
       if (output !== '' && value) values.set(output, value);
     });
-    tape.push({ node, spec, inputs, outputs });
+    tape.push({ node, spec, inputs: [...inputs, ...captured], outputs });
   }
   return { tape, values };
 }
@@ -97,6 +99,11 @@ function declaredOf(graph: EmittableGraph, name: string): Value {
   const known = graph.values.get(name);
   if (!known) throw new Error(`the shape of ${name} is unknown`);
   return { name, ...known };
+}
+
+/** @returns names that the bodies of a node read from outside. */
+function capturedBy(proto: NodeProto): string[] {
+  return bodiesOf(proto).flatMap(({ graph }) => [...capturesOf(graph)]);
 }
 
 /** Bodies (If, Loop, Scan) read outer values by name: they follow where emission renamed one. */

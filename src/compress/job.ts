@@ -1,6 +1,6 @@
 import { CgesError } from '../errors.js';
 import type { OnnxFile } from '../onnx/read.js';
-import { readModel } from '../onnx/read.js';
+import { openModel } from '../onnx/open.js';
 import { openAnalysis } from '../openAnalysis.js';
 import type { CompressOptions } from '../options.js';
 import { checkOutput } from '../output.js';
@@ -74,7 +74,9 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       hint: 'give --data PATH: IDX, CIFAR, a folder of images, CSV, NPY or NPZ',
     });
   }
-  const file = readModel(options.input);
+  const file = openModel(options.input);
+  for (const note of file.notes)
+    choose({ what: 'functions', value: note, why: 'channels and gradients need their nodes' });
   const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
   const analysis = await openAnalysis(file, options);
   const meaning = meaningOf(file.model);

@@ -2,9 +2,8 @@ import { int64 } from '../tensor/tensor.js';
 import { intsOf, isStable } from './knownInts.js';
 import { noGradient, pinAll } from './links.js';
 import { cutShape, shiftInts } from './sizes.js';
-import { defineOp } from './spec.js';
+import { defineOp, type Pin } from './spec.js';
 
-/** All of its channels hold the same number: what meets them decides which go. */
 export const ConstantOfShape = defineOp({
   op: 'ConstantOfShape',
   since: 9,
@@ -12,21 +11,24 @@ export const ConstantOfShape = defineOp({
   outputs: ['output'],
   grad: noGradient,
   channels: (node) => {
-    const target = intsOf(node, 0, 'input');
-    if (!target) return pinAll(node, 'the shape of ConstantOfShape is computed from data');
+    const [shape] = node.inputs;
     const [y] = node.outputs;
-    const axes = y.shape.map((_, axis) => ({ value: y, axis }));
+    const target = intsOf(node, 0, 'shape');
+    // What it holds has to be known as well: rules ask for it where they meet a value that no input makes.
+    if (!target || !y.known) return pinAll(node, 'the shape of ConstantOfShape is computed from data');
+    const pins: Pin[] = [{ at: { value: shape!, axis: 0 }, why: 'it lists sizes' }];
+    y.shape.forEach((_, axis) => {
+      if (!isStable(node, 0, axis)) pins.push({ at: { value: y, axis }, why: 'its size may change from run to run' });
+    });
     return {
-      free: axes.filter(({ axis }) => isStable(node, 0, axis)),
-      pins: axes
-        .filter(({ axis }) => !isStable(node, 0, axis))
-        .map((at) => ({ at, why: 'its size changes with that of an input' })),
+      pins,
+      free: y.shape.flatMap((_, axis) => (isStable(node, 0, axis) ? [{ value: y, axis }] : [])),
       patch: (cut) => {
         const after = cutShape(cut, y);
         shiftInts(
           cut,
           0,
-          target.map((size, axis) => after[axis] - size),
+          y.shape.map((size, axis) => after[axis] - size),
         );
       },
     };

@@ -13,7 +13,7 @@ export function sequence(spec: Pick<OpSpec, 'op' | 'since' | 'inputs' | 'outputs
     ...spec,
     grad: refused('the training graph has the tensors of a sequence in its place'),
     training: refused('its length or position depends on data'),
-    channels: refused('channels are not followed through sequences'),
+    channels: refused('the elements of the sequence may differ in shape'),
     examples: [{ title: 'in graphs alone, for a sequence is no tensor', inputs: [[2, 3]] }],
   };
 }

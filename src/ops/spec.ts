@@ -71,6 +71,8 @@ export interface ChannelValue {
    * `stable[i]` is 0 for an element that changes with a free dimension (a batch size read by Shape).
    */
   readonly known?: { readonly tensor: Tensor; readonly stable: Uint8Array | 'all' };
+  /** A sequence of tensors of this shape. */
+  readonly isSequence?: true;
 }
 
 /** One axis of one value. */
@@ -205,9 +207,12 @@ export interface ChannelRelation {
   readonly zeroPoints?: readonly { readonly of: ChannelValue; readonly zero: ZeroPoint }[];
   /**
    * How operands combine along links into one output: `all` - constant where all are (default); `product` - zero where
-   * any operand is zero, and an operand is not needed where another one is zero.
+   * any operand is zero, and an operand is not needed where another one is zero; `either` - the output is one of the
+   * operands that are linked to it, and constant where all of these hold the same number.
    */
-  readonly combine?: 'all' | 'product';
+  readonly combine?: 'all' | 'product' | 'either';
+  /** What the next iteration of a loop begins with: `to`, made before its body, is then what `from` was. */
+  readonly backs?: readonly Pick<Link, 'from' | 'to'>[];
   /** Rewrites attributes and literals that name a channel count, once it is known what is kept. */
   patch?(cut: CutNode): void;
 }
@@ -249,6 +254,8 @@ export interface ChannelNode {
   readonly attrs: Attributes;
   readonly inputs: readonly (ChannelValue | undefined)[];
   readonly outputs: readonly ChannelValue[];
+  /** How often it runs in one run of the model: absent is once, 0 for one in a branch that was not taken. */
+  readonly runs?: number;
 }
 
 /** `pins` tells that the rule pins all that it touches, and why. */

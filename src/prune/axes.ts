@@ -1,5 +1,7 @@
+import type { ModelProto } from '../onnx/proto.js';
 import { isFloat } from '../tensor/half.js';
 import type { Channels, PinReason } from './channels.js';
+import { unfollowedWeights } from './unfollowed.js';
 import type { UnitGroups } from './units.js';
 
 /** What can be removed along one axis of a weight, and what holds the rest. */
@@ -17,12 +19,20 @@ export interface WeightAxis {
   readonly pinned: readonly { readonly count: number; readonly by: PinReason }[];
 }
 
-/** @returns all axes of more than one index of all weights (constants of floats), in the order of the graph. */
-export function weightAxes(channels: Channels, { families }: Pick<UnitGroups, 'families'>): WeightAxis[] {
+/**
+ * @returns all axes of more than one index of all weights (constants of floats), in the order of the graph; those that
+ * channel rules do not see come last.
+ * @param where the user's own model, and why bodies of it are not entered, by `bodyKey`
+ */
+export function weightAxes(
+  channels: Channels,
+  { families }: Pick<UnitGroups, 'families'>,
+  where: { readonly model: ModelProto; readonly closed: ReadonlyMap<string, string> },
+): WeightAxis[] {
   const familyOf = new Map<number, string>();
   for (const { name, units } of families) for (const unit of units) familyOf.set(unit, name);
   const axes: WeightAxis[] = [];
-  for (const { name, value } of channels.parameters.values()) {
+  for (const [use, { name, value }] of channels.parameters) {
     const { shape, dtype } = value;
     if (!isFloat(dtype)) continue;
     shape.forEach((size, axis) => {
@@ -43,7 +53,7 @@ export function weightAxes(channels: Channels, { families }: Pick<UnitGroups, 'f
       }
       const named = new Set([...units].flatMap((unit) => familyOf.get(unit) ?? []));
       axes.push({
-        weight: name,
+        weight: use === name ? name : `${name}, as ${use}`,
         shape,
         axis,
         removable,
@@ -51,6 +61,21 @@ export function weightAxes(channels: Channels, { families }: Pick<UnitGroups, 'f
         families: [...named],
         blockwise,
         pinned: [...pins].map(([by, count]) => ({ count, by })),
+      });
+    });
+  }
+  for (const { name, shape, by } of unfollowedWeights(channels, where.model, where.closed)) {
+    shape.forEach((count, axis) => {
+      if (count < 2) return;
+      axes.push({
+        weight: name,
+        shape,
+        axis,
+        removable: 0,
+        units: 0,
+        families: [],
+        blockwise: 0,
+        pinned: [{ count, by }],
       });
     });
   }

@@ -1,5 +1,7 @@
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
+import { FLOW, flowRelation } from '../ops/flow.js';
 import { specOf } from '../ops/index.js';
+import { sequenceRelation } from '../ops/sequenceChannels.js';
 import {
   type AxisRef,
   type ChannelNode,
@@ -22,6 +24,10 @@ export interface ChannelSource {
   readonly folder?: string;
   /** The nodes of the top-level graph in topological order. */
   readonly nodes: readonly GraphNode[];
+  /** Puts a model that was made of this one into the form that users have, where this one is flattened. */
+  restored?(model: ModelProto): ModelProto;
+  /** Why the bodies of a node are not entered. */
+  closed?(node: NodeProto): string | undefined;
 }
 
 /** A node with its place in the user's graph. */
@@ -144,8 +150,10 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
   for (const channel of nodes) {
     const { proto, index } = channel;
     const place = { node: proto.name || (proto.output.find((o) => o !== '') ?? ''), op: proto.opType };
-    for (const name of capturedBy(proto)) pinValue(name, { ...place, why: 'a body of this node reads it' });
-    const found = ruleOf(proto, channel);
+    const closed = source.closed?.(proto);
+    const inBody = closed === undefined ? 'a body of this node reads it' : `a body of this node reads it: ${closed}`;
+    for (const name of capturedBy(proto)) pinValue(name, { ...place, why: inBody });
+    const found = ruleOf(proto, channel, closed);
     const relation: ChannelRelation = typeof found === 'string' ? {} : found;
     const position = related.push({ index, proto, channel, relation }) - 1;
     const missing = { ...place, why: typeof found === 'string' ? found : 'no rule of the operator names this axis' };
@@ -158,6 +166,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     for (const { at: ref, why } of relation.pins ?? []) pin(ref, { ...place, why });
     for (const link of relation.links ?? []) unite(link);
     for (const { a, b } of relation.contractions ?? []) unite({ from: a, to: b, constants: 'never' });
+    for (const { from, to } of relation.backs ?? []) unite({ from, to, constants: 'never' });
     for (const grid of relation.grids ?? []) {
       grids.push({
         grid,
@@ -244,8 +253,12 @@ function layOut(nodes: readonly GraphNode[]): Map<string, Slots> {
 }
 
 /** @returns what the operator says about a node's channels, or why nothing is known. */
-function ruleOf(proto: NodeProto, node: ChannelNode): ChannelRelation | string {
+function ruleOf(proto: NodeProto, node: ChannelNode, closed: string | undefined): ChannelRelation | string {
+  if (proto.domain === FLOW) return flowRelation(node, proto);
+  const held = sequenceRelation(node, proto);
+  if (held) return held;
   const spec = specOf(proto.opType, proto.domain, node.opset);
+  if (!spec && closed !== undefined) return `its bodies are not followed: ${closed}`;
   if (!spec) return 'the operator has no channel rule';
   return isRefusal(spec.channels) ? spec.channels.refused : spec.channels(node);
 }
@@ -254,7 +267,7 @@ function ruleOf(proto: NodeProto, node: ChannelNode): ChannelRelation | string {
 function unnamed(node: ChannelNode, relation: ChannelRelation): AxisRef[] {
   const named = new Set<string>();
   const name = (at: AxisRef): void => void named.add(`${at.axis} ${at.value.name}`);
-  for (const { from, to } of [...(relation.links ?? []), ...(relation.gains ?? [])]) {
+  for (const { from, to } of [...(relation.links ?? []), ...(relation.gains ?? []), ...(relation.backs ?? [])]) {
     name(from);
     name(to);
   }

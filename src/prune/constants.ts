@@ -55,6 +55,8 @@ class ConstantPass {
   private readonly level: Float64Array;
   private readonly resting: Uint8Array;
   private readonly read = new Set<string>();
+  /** Slots that a loop begins with, which do not stay what they are. */
+  private readonly denied: Uint8Array;
 
   constructor(
     private readonly channels: Channels,
@@ -63,9 +65,39 @@ class ConstantPass {
     this.constant = new Uint8Array(channels.slots);
     this.level = new Float64Array(channels.slots);
     this.resting = new Uint8Array(channels.slots);
+    this.denied = new Uint8Array(channels.slots);
   }
 
+  /** What a loop begins with counts as constant until its body turns out to make something else of it. */
   run(): Found {
+    do {
+      this.constant.fill(0);
+      this.level.fill(0);
+      this.resting.fill(0);
+      this.read.clear();
+      this.pass();
+    } while (this.deny());
+    return { constant: this.constant, level: this.level, resting: this.resting };
+  }
+
+  private deny(): boolean {
+    let any = false;
+    for (const { relation } of this.channels.nodes) {
+      for (const { from, to } of relation.backs ?? []) {
+        const [after, before] = [this.baseOf(from), this.baseOf(to)];
+        for (let i = 0; i < to.value.shape[to.axis]; i++) {
+          if (this.constant[before + i] === 0) continue;
+          const stays = this.constant[after + i] === 1 && this.level[after + i] === this.level[before + i];
+          if (stays) continue;
+          this.denied[before + i] = 1;
+          any = true;
+        }
+      }
+    }
+    return any;
+  }
+
+  private pass(): void {
     for (const node of this.channels.nodes) {
       for (const output of node.channel.outputs) {
         const slots = this.channels.values.get(output.name);
@@ -75,7 +107,6 @@ class ConstantPass {
         });
       }
     }
-    return { constant: this.constant, level: this.level, resting: this.resting };
   }
 
   /** @returns which channels of an output axis are constant by the node's relation. */
@@ -85,6 +116,8 @@ class ConstantPass {
     const joins = (relation.links ?? []).filter((l) => same(l.from, at) && !isOutput(channel, l.to));
     const mixes = (relation.mixes ?? []).filter((m) => same(m.output, at));
     const all = new Uint8Array(size);
+    // An empty sequence counts as one of zeros.
+    if (channel.op === 'SequenceEmpty') return all.fill(1);
     if (links.length + joins.length + mixes.length === 0) return all;
     const related = new Set<string>();
     for (const { from } of links) related.add(from.value.name);
@@ -95,13 +128,16 @@ class ConstantPass {
     // An operand that the rule does not relate to this axis may put anything into all of its channels, unless they come
     // from another output.
     const derived = links.some((l) => isOutput(channel, l.from));
-    if (derived || channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x))) all.fill(1);
+    const either = relation.combine === 'either';
+    if (derived || either || channel.inputs.every((x) => !x || related.has(x.name) || this.isHarmless(x, channel.op)))
+      all.fill(1);
     const zero = new Uint8Array(size);
     for (const link of links) {
       if (link.constants === 'rest') this.rest(link);
       this.alongLink(link, all, relation.combine === 'product' ? zero : undefined);
     }
     for (const link of joins) this.alongJoin(link, all);
+    if (either) this.holdEqual(links, all);
     for (const mix of mixes) this.alongMix(mix, all);
     for (const gain of relation.gains ?? []) {
       if (!same(gain.to, at)) continue;
@@ -125,6 +161,15 @@ class ConstantPass {
       if (i < 0) continue;
       if (!this.passes(base + i, constants, zeroAt)) all[j] = 0;
       if (zero && constants !== 'never' && this.isZero(base + i, zeroAt)) zero[j] = 1;
+    }
+  }
+
+  /** Whichever operand it is, the number must be the same. */
+  private holdEqual([first, ...others]: readonly Link[], all: Uint8Array): void {
+    const base = this.baseOf(first.from);
+    for (const { from } of others) {
+      const other = this.baseOf(from);
+      for (let j = 0; j < all.length; j++) if (this.level[base + j] !== this.level[other + j]) all[j] = 0;
     }
   }
 
@@ -195,17 +240,17 @@ class ConstantPass {
   }
 
   /** Whole numbers choose among elements (Gather), which makes nothing else of a constant slice. */
-  private isHarmless(x: ChannelValue): boolean {
-    if (x.dtype === 'int64' || x.dtype === 'int32') return true;
+  private isHarmless(x: ChannelValue, op: string): boolean {
+    if (op !== 'Pow' && (x.dtype === 'int64' || x.dtype === 'int32')) return true;
     return x.known !== undefined && (!isFloat(x.dtype) || x.known.stable === 'all');
   }
 
   private accept({ value, base }: Slots, axis: number, constant: Uint8Array): void {
     const magnitude = this.levels?.magnitude.get(value.name) ?? 0;
     for (let i = 0; i < constant.length; i++) {
-      if (constant[i] === 0) continue;
       const slot = base[axis] + i;
-      if (this.levels) {
+      if (constant[i] === 0 || this.denied[slot] === 1) continue;
+      if (this.levels && !value.isSequence) {
         const [low, high] = [this.levels.low[slot], this.levels.high[slot]];
         if (!(high >= low && high - low <= ROUNDING * magnitude)) continue;
         this.level[slot] = low === high ? low : (low + high) / 2;
@@ -235,9 +280,32 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
   }
   const isZero = (slot: number, zero = 0): boolean => constant[slot] === 1 && level[slot] === zero;
 
-  for (const { channel, relation } of channels.nodes.toReversed()) {
+  do {
+    for (const node of channels.nodes.toReversed()) visit(node);
+  } while (spreadBack());
+  return needed;
+
+  /** What is needed of what an iteration begins with is needed of what the one before it ended with. */
+  function spreadBack(): boolean {
+    let changed = false;
+    for (const { relation } of channels.nodes) {
+      for (const { from, to } of relation.backs ?? []) {
+        const [a, b] = [channels.slotOf(from), channels.slotOf(to)];
+        for (let i = 0; i < to.value.shape[to.axis]; i++) {
+          if (needed[b + i] === 0 || needed[a + i] === 1) continue;
+          needed[a + i] = 1;
+          changed = true;
+        }
+      }
+    }
+    return changed;
+  }
+
+  function visit({ channel, relation }: RelatedNode): void {
     const links = relation.links ?? [];
     const mixes = relation.mixes ?? [];
+    const carried = relation.backs ?? [];
+    const either = relation.combine === 'either';
     const contractions = relation.contractions ?? [];
     const derived = new Set(links.filter((l) => isOutput(channel, l.from)).map((l) => l.to.value.name));
     const outputs = channel.outputs.filter((o) => !derived.has(o.name) && (derived.size > 0 || used.has(o.name)));
@@ -249,6 +317,10 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
         const at: AxisRef = { value: value!, axis };
         const base = slots.base[axis];
         if ((relation.free ?? []).some((f) => same(f, at))) return;
+        if (either && ![...links, ...carried].some((l) => same(l.from, at) || same(l.to, at))) {
+          needed.fill(1, base, base + size);
+          return;
+        }
         const met = contractions.flatMap(({ a, b, zeros: [p, q] = [0, 0] }) =>
           same(a, at) ? [{ ref: b, zero: q }] : same(b, at) ? [{ ref: a, zero: p }] : [],
         );
@@ -260,7 +332,7 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
           const out = links.filter((l) => same(l.from, at) && l.to.value.name === output.name);
           const joins = links.filter((l) => same(l.to, at) && l.from.value.name === output.name);
           const into = mixes.filter((m) => same(m.input, at) && m.output.value.name === output.name);
-          if (out.length + joins.length + into.length + met.length === 0) needed.fill(1, base, base + size);
+          if (!either && out.length + joins.length + into.length + met.length === 0) needed.fill(1, base, base + size);
           for (const link of out) {
             const to = channels.slotOf(link.to);
             const silenced = silencers(link);
@@ -312,7 +384,6 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
       }
     }
   }
-  return needed;
 
   /** Marks what a node's outputs need of each other. @returns whether there was anything new. */
   function spreadWithin(channel: RelatedNode['channel'], links: readonly Link[], mixes: readonly Mix[]): boolean {

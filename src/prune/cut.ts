@@ -1,7 +1,7 @@
 import { toNumber } from '../onnx/attributes.js';
 import { removeUnused } from '../onnx/graph.js';
 import type { GraphProto, ModelProto, ValueInfoProto } from '../onnx/proto.js';
-import type { AxisRef, Mix } from '../ops/spec.js';
+import type { AxisRef, ChannelValue, Mix } from '../ops/spec.js';
 import { floatTypes, fromFloat32 } from '../tensor/half.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
@@ -63,7 +63,8 @@ export function cutUnits(channels: Channels, flow: Flow, selection: Selection): 
   view.finish();
   correctShapes(graph, channels, kept);
   removeUnused(graph);
-  return { ...model, graph };
+  const cut = { ...model, graph };
+  return channels.source.restored?.(cut) ?? cut;
 }
 
 type Kept = (at: AxisRef) => Int32Array | undefined;
@@ -187,10 +188,19 @@ function stack(parts: readonly Tensor[], like: Tensor, rowAxis: number): Tensor 
   return { dtype: like.dtype, dims, data };
 }
 
+/** What the file says of the elements of a sequence that are cut is left out. */
+function withElements(info: ValueInfoProto, value: ChannelValue, kept: Kept): ValueInfoProto {
+  const elements = info.type?.sequenceType?.elemType?.tensorType;
+  if (!elements?.shape || value.shape.every((_, axis) => kept({ value, axis }) === undefined)) return info;
+  const elemType = { ...info.type!.sequenceType!.elemType, tensorType: { ...elements, shape: undefined } };
+  return { ...info, type: { ...info.type, sequenceType: { ...info.type!.sequenceType, elemType } } };
+}
+
 /** Corrects what the file says of the shapes of cut values. */
 function correctShapes(graph: GraphProto, channels: Channels, kept: Kept): void {
   const corrected = (info: ValueInfoProto): ValueInfoProto => {
     const value = channels.values.get(info.name)?.value;
+    if (value?.isSequence) return withElements(info, value, kept);
     const dim = info.type?.tensorType?.shape?.dim;
     if (!value || !dim || dim.length !== value.shape.length) return info;
     const sizes = value.shape.map((_, axis) => kept({ value, axis })?.length);

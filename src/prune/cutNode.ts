@@ -20,7 +20,7 @@ export class CutView {
   ) {}
 
   at(index: number): CutNode {
-    const { channel } = this.channels.nodes[index];
+    const { channel } = this.channels.nodes.find((n) => n.index === index)!;
     const node = this.graph.node[index];
     const { contents } = this;
     return {

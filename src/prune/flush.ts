@@ -1,4 +1,5 @@
 import { Attributes, setAttribute } from '../onnx/attributes.js';
+import { graphsFrom } from '../onnx/graph.js';
 import type { ModelProto, TensorProto } from '../onnx/proto.js';
 import { setTensor, tensorOf } from '../onnx/tensors.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -21,11 +22,13 @@ export function flushSubnormals(model: ModelProto): { model: ModelProto; flushed
     setTensor(copy, tensor);
     return copy;
   };
-  graph.initializer = graph.initializer.map(flush);
-  for (const node of graph.node) {
-    const value = node.opType === 'Constant' && !node.domain ? new Attributes(node).tensor('value') : undefined;
-    const clean = value && flush(value);
-    if (clean && clean !== value) setAttribute(node, 'value', { tensor: clean });
+  for (const { graph: own } of graphsFrom(graph)) {
+    own.initializer = own.initializer.map(flush);
+    for (const node of own.node) {
+      const value = node.opType === 'Constant' && !node.domain ? new Attributes(node).tensor('value') : undefined;
+      const clean = value && flush(value);
+      if (clean && clean !== value) setAttribute(node, 'value', { tensor: clean });
+    }
   }
   return flushed === 0 ? { model, flushed } : { model: { ...model, graph }, flushed };
 }

@@ -24,7 +24,9 @@ export function measureBy(
       magnitude: new Map<string, number>(),
     } satisfies Levels;
     // onnxruntime-node cannot hand out bfloat16; such values never count as constant.
-    const values = asked.filter(({ value }) => value.dtype !== 'bfloat16' && value.dtype !== 'string');
+    const values = asked.filter(
+      ({ value: { dtype, isSequence } }) => dtype !== 'bfloat16' && dtype !== 'string' && !isSequence,
+    );
     if (values.length === 0) return levels;
     const names = new Set(values.map((v) => v.value.name));
     const known = new Set(model.graph.output.map((o) => o.name));

@@ -1,12 +1,14 @@
-import { indexGraph } from '../onnx/graph.js';
-import { makeTensor } from '../onnx/make.js';
+import { CgesError } from '../errors.js';
+import { bodyKey } from '../onnx/bodies.js';
+import { bodiesOf, indexGraph } from '../onnx/graph.js';
+import { prepared } from '../onnx/open.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
-import { isExternal, tensorOf } from '../onnx/tensors.js';
 import { type Analysis, analyse } from '../shape/analyse.js';
 import { makeFeeds } from '../shape/feeds.js';
+import { inlined } from '../shape/probe.js';
 import { isFloat } from '../tensor/half.js';
-import { type Channels, relateChannels } from './channels.js';
+import { type Channels, type ChannelSource, relateChannels } from './channels.js';
 import { analyseFlow } from './constants.js';
 import { cutUnits } from './cut.js';
 import { flushSubnormals } from './flush.js';
@@ -64,8 +66,21 @@ const ROUNDS = 8;
  * **Throws** VALIDATION_FAILED when the outputs differ by more than rounding.
  */
 export async function strip(file: OnnxFile, analysis: Analysis, options: StripOptions = {}): Promise<StripResult> {
+  const { bodies } = analysis;
+  try {
+    return await stripped(file, analysis, options);
+  } catch (error) {
+    const unfit = error instanceof CgesError && error.code === 'MODEL_UNRUNNABLE';
+    if (!unfit || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
+    // What is never run must still load: it may not take what is left of the values that it reads.
+    const pinned = { ...bodies, dead: new Set<string>() };
+    return stripped(file, await analyse(analysis.file, { ...analysis.options, bodies: pinned }), options);
+  }
+}
+
+async function stripped(file: OnnxFile, analysis: Analysis, options: StripOptions): Promise<StripResult> {
   const { seed = 0, keep } = options;
-  const original = withWeightsInside(file);
+  const original = inlined(prepared(file));
   const { model: clean, flushed } =
     options.flush === false ? { model: original, flushed: 0 } : flushSubnormals(original);
   let model = clean;
@@ -76,12 +91,15 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   for (const blocks of [false, true]) {
     for (let round = 0; round < ROUNDS; round++) {
       const nodes = seen.channelNodes();
-      const relate = (m: ModelProto) => relateChannels({ model: m, nodes }, { keep, blocks });
+      const relate = (m: ModelProto) => relateChannels({ ...sourceOf(seen, m), nodes }, { keep, blocks });
       const channels = relate(model);
       if (blocks && !channels.choices) break;
       const { families } = unitsOf(channels);
       if (!blocks && round === 0) for (const f of families) counts.set(f.name, { before: f.count, after: f.count });
-      const flow = await analyseFlow(channels, measureBy(model, [feedsOf(seen, seed, options)], channels.slots));
+      const flow = await analyseFlow(
+        channels,
+        measureBy(seen.readable(model), [feedsOf(seen, seed, options)], channels.slots),
+      );
       const selection = selectUnits(channels, flow);
       if (selection.count === 0) break;
       for (const f of families) account(counts, f, selection.removed, blocks);
@@ -106,8 +124,18 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
 
 /** @returns the channels of a model as its analysis found them. */
 export function channelsOf(analysis: Analysis, options: Parameters<typeof relateChannels>[1] = {}): Channels {
-  const { model, folder } = analysis.file;
-  return relateChannels({ model, folder, nodes: analysis.channelNodes() }, options);
+  return relateChannels({ ...sourceOf(analysis), nodes: analysis.channelNodes() }, options);
+}
+
+/** @returns a model of the graph that was analysed as channel rules see it. */
+export function sourceOf(analysis: Analysis, model = analysis.file.model): Omit<ChannelSource, 'nodes'> {
+  const { closed } = analysis.bodies;
+  return {
+    model: analysis.flat(model),
+    folder: analysis.file.folder,
+    restored: (flat) => analysis.restored(flat, model),
+    closed: (node) => bodiesOf(node).flatMap((b) => closed.get(bodyKey(node, b.attribute)) ?? [])[0],
+  };
 }
 
 /** Whole blocks are counted apart: they are other units than the parts of all blocks. */
@@ -126,14 +154,6 @@ function account(
 
 function fileOf(file: OnnxFile, model: ModelProto): OnnxFile {
   return { path: file.path, folder: file.folder, bytes: new Uint8Array(), model };
-}
-
-/** A model that is to be run from memory has its weights inside. */
-function withWeightsInside({ model, folder }: OnnxFile): ModelProto {
-  const { graph } = model;
-  if (!graph.initializer.some(isExternal)) return model;
-  const initializer = graph.initializer.map((t) => (isExternal(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t));
-  return { ...model, graph: { ...graph, initializer } };
 }
 
 /** @returns inputs for reading levels, in the shapes that the analysis saw. */

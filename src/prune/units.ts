@@ -204,7 +204,7 @@ function macsPerUnit(channels: Channels): Float64Array {
   for (const { relation, channel, proto } of channels.nodes) {
     const spec = specOf(proto.opType, proto.domain, channel.opset);
     for (const mix of relation.mixes ?? []) {
-      const total = (spec?.macs?.(channel) ?? 0) * (mix.share ?? 1);
+      const total = (spec?.macs?.(channel) ?? 0) * (mix.share ?? 1) * (channel.runs ?? 1);
       for (const at of [mix.input, mix.output]) {
         const base = channels.slotOf(at);
         const size = at.value.shape[at.axis];

@@ -31,7 +31,9 @@ export function zeroUnits(
     }
   }
   contents.write();
-  return { ...channels.source.model, graph };
+  const { source } = channels;
+  const model = { ...source.model, graph };
+  return source.restored?.(model) ?? model;
 }
 
 /**

@@ -1,19 +1,23 @@
 import { CgesError } from '../errors.js';
 import { Attributes } from '../onnx/attributes.js';
 import { opsetOf, sortedNodes } from '../onnx/graph.js';
-import type { NodeProto } from '../onnx/proto.js';
+import { prepared } from '../onnx/open.js';
+import type { GraphProto, ModelProto, NodeProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
 import type { ChannelNode, ChannelValue } from '../ops/spec.js';
 import { isFloat } from '../tensor/half.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
+import { type Inside, lookInside } from './enter.js';
+import { exposed } from './expose.js';
 import { type FreeInput, freeInputs, isInteger, makeFeeds, readings, type Sizes, shapeAt } from './feeds.js';
+import { type Bodies, flattened, restored, runCounts } from './flat.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
 import { type Rebatching, rebatching } from './rebatch.js';
-import { captured } from './static.js';
+import { sequenceValues } from './sequences.js';
 
 /*
- * Comes in: a model. Goes out: what runs of it tell about every value of its top-level graph. Nothing is inferred by
+ * Comes in: a model. Goes out: what runs of it tell about every value of its graph and of the bodies inside it. Nothing is inferred by
  * rules of our own, and the model is not changed.
  */
 
@@ -23,6 +27,8 @@ export interface AnalyseOptions {
   /** Shapes by input name, batch axis included; they bind free axes that no sample binds. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   readonly seed?: number;
+  /** What was found of the bodies of a model of the same graph. */
+  readonly bodies?: Bodies;
   /** False leaves out the proof that a literal batch may be changed: such a model then counts as fixed. */
   readonly rebatch?: boolean;
 }
@@ -44,13 +50,11 @@ export interface AnalysedInput extends FreeInput {
   readonly shape: readonly number[];
 }
 
-/** A node of the user's graph with its place there. */
+/** A node of the user's graph or of a body in it, with its place in the flat graph. */
 export interface AnalysedNode extends ChannelNode {
   readonly proto: NodeProto;
-  /** Index in the graph's list of nodes. */
+  /** Index in the flat graph's list of nodes. */
   readonly index: number;
-  /** Values that the node's bodies take from outside. */
-  readonly captured: readonly ChannelValue[];
 }
 
 export interface Analysis {
@@ -63,8 +67,15 @@ export interface Analysis {
   /** `free`: any batch runs. `rebatched`: a literal batch that was proved safe to change. `fixed`: it was not. */
   readonly batch: Rebatching;
   readonly options: AnalyseOptions;
-  /** @returns the user's nodes in topological order, as channel rules see them. */
+  readonly bodies: Bodies;
+  /** @returns the nodes of {@link flat} in topological order, as channel rules see them. */
   channelNodes(): AnalysedNode[];
+  /** @returns a model of this graph with the nodes of bodies beside all others (the model itself where it has no bodies). */
+  flat(model?: ModelProto): ModelProto;
+  /** @returns a flat model that was cut with its nodes in their bodies again; `model` is what it was made of. */
+  restored(flat: ModelProto, model?: ModelProto): ModelProto;
+  /** @returns a model of this graph with the same outputs, in which values inside bodies can be read as well. */
+  readable(model?: ModelProto): ModelProto;
   /** @returns what channel rules see of a value. */
   channelValue(name: string): ChannelValue | undefined;
 }
@@ -78,20 +89,29 @@ const BATCHES = [2, 3] as const;
  *
  * **Throws** MODEL_UNRUNNABLE when no run succeeds.
  */
-export async function analyse(file: OnnxFile, options: AnalyseOptions = {}): Promise<Analysis> {
+export async function analyse(given: OnnxFile, options: AnalyseOptions = {}): Promise<Analysis> {
+  const file = prepared(given);
   const declared = freeInputs(file.model.graph);
   const probe = await openProbe(file);
+  let inside: Inside | undefined;
   try {
-    const runs = await observe(probe, declared, options);
-    const { inputs } = runs;
-    const values = factsOf(file, probe, inputs, runs);
+    const own = await observe(probe, declared, options);
+    const { inputs } = own;
+    inside = await lookInside(file, own.feeds, options.bodies);
+    const runs = inside ? { ...own, first: inside.seen[0], batched: inside.seen[1], second: inside.seen[2] } : own;
+    const values = factsOf(file, inside?.model.graph ?? file.model.graph, inside?.probe ?? probe, inputs, runs);
     const shaped = inputs.map((input) => ({ ...input, shape: shapeAt(input, runs.batches[0], runs.sizes) }));
     const batch = await rebatching(file, shaped, runs, values, options);
-    return analysisOf(file, { inputs: shaped, values, sizes: runs.sizes, batch, options });
+    const bodies = inside?.bodies ?? NO_BODIES;
+    const again = inside ? { ...options, bodies } : options;
+    return analysisOf(file, { inputs: shaped, values, sizes: runs.sizes, batch, options: again, bodies });
   } finally {
     await probe.close();
+    await inside?.probe.close();
   }
 }
+
+const NO_BODIES: Bodies = { entered: new Set(), closed: new Map(), dead: new Set(), counts: new Map() };
 
 /** The runs of a probe: `first` and `batched` differ in the batch alone, `second` in all free axes that may vary. */
 export interface Runs {
@@ -103,6 +123,8 @@ export interface Runs {
   readonly batches: readonly [number, number];
   readonly sizes: Sizes;
   readonly secondSizes: Sizes;
+  /** Inputs of the three runs. */
+  readonly feeds: readonly Readonly<Record<string, Tensor>>[];
 }
 
 async function observe(probe: Probe, declared: readonly FreeInput[], options: AnalyseOptions): Promise<Runs> {
@@ -131,16 +153,17 @@ function* attempts(declared: readonly FreeInput[], options: AnalyseOptions): Gen
 }
 
 async function runsAt(probe: Probe, { inputs, batches, sizes }: Attempt, options: AnalyseOptions): Promise<Runs> {
-  const run = (batch: number, at: Sizes) => probe.run(makeFeeds(inputs, batch, at, options.seed ?? 0, options.samples));
+  const feedsOf = (batch: number, at: Sizes) => makeFeeds(inputs, batch, at, options.seed ?? 0, options.samples);
+  const run = (batch: number, at: Sizes) => probe.run(feedsOf(batch, at));
   const first = await run(batches[0], sizes);
   const batched = batches[0] === batches[1] ? first : await run(batches[1], sizes);
-  if (sizes.size === 0) return { inputs, first, batched, second: batched, batches, sizes, secondSizes: sizes };
   const other = grown(inputs, sizes);
-  const [second, secondSizes] = await run(batches[1], other).then(
-    (seen) => [seen, other] as const,
-    () => [batched, sizes] as const, // Sizes that the model does not take: only the batch varies.
-  );
-  return { inputs, first, batched, second, batches, sizes, secondSizes };
+  // Without free axes, and where the model does not take other sizes, only the batch varies.
+  const same = [batched, sizes] as const;
+  const grew = async () => [await run(batches[1], other), other] as const;
+  const [second, secondSizes] = sizes.size === 0 ? same : await grew().catch(() => same);
+  const feeds = [feedsOf(batches[0], sizes), feedsOf(batches[1], sizes), feedsOf(batches[1], secondSizes)];
+  return { inputs, first, batched, second, batches, sizes, secondSizes, feeds };
 }
 
 /** @returns pairs of batches to run, the most telling first. */
@@ -198,14 +221,20 @@ function grown(inputs: readonly FreeInput[], sizes: Sizes): Sizes {
   return new Map([...sizes].map(([symbol, s]) => [symbol, channels.has(symbol) ? s : s + (s % 32 === 0 ? 32 : 1)]));
 }
 
-function factsOf(file: OnnxFile, probe: Probe, inputs: readonly FreeInput[], runs: Runs): Map<string, ValueFacts> {
+function factsOf(
+  file: OnnxFile,
+  graph: GraphProto,
+  probe: Probe,
+  inputs: readonly FreeInput[],
+  runs: Runs,
+): Map<string, ValueFacts> {
   const { first, batched, second, batches } = runs;
   const facts = new Map<string, ValueFacts>();
   for (const input of inputs) {
     const shapes = [shapeAt(input, batches[0], runs.sizes), shapeAt(input, batches[1], runs.secondSizes)] as const;
     facts.set(input.name, { name: input.name, dtype: input.dtype, shapes, batchAxis: input.batchAxis });
   }
-  for (const proto of file.model.graph.initializer) {
+  for (const proto of graph.initializer) {
     const name = proto.name ?? '';
     const dims = tensorDims(proto);
     facts.set(name, {
@@ -215,7 +244,7 @@ function factsOf(file: OnnxFile, probe: Probe, inputs: readonly FreeInput[], run
       known: lazily(() => tensorOf(proto, file.folder)),
     });
   }
-  for (const node of file.model.graph.node) {
+  for (const node of graph.node) {
     for (const name of node.output) {
       if (name === '') continue;
       const [a, b, c] = [first, batched, second].map((run) => run.shapes.get(name) ?? probe.constants.get(name)?.dims);
@@ -276,7 +305,7 @@ function stability(tensor: Tensor, others: readonly (Tensor | undefined)[]): Uin
 
 function analysisOf(
   file: OnnxFile,
-  facts: Pick<Analysis, 'inputs' | 'values' | 'sizes' | 'batch' | 'options'>,
+  facts: Pick<Analysis, 'inputs' | 'values' | 'sizes' | 'batch' | 'options' | 'bodies'>,
 ): Analysis {
   const channelValue = (name: string): ChannelValue | undefined => {
     const fact = facts.values.get(name);
@@ -290,18 +319,26 @@ function analysisOf(
     channelValue,
     channelNodes() {
       const { model } = file;
-      const order = new Map(model.graph.node.map((node, i) => [node, i]));
-      return sortedNodes(model.graph).map((proto) => ({
+      const flat = flattened(model, facts.bodies).graph;
+      const order = new Map(flat.node.map((node, i) => [node, i]));
+      const counts = runCounts(model.graph, facts.bodies);
+      const sequences = sequenceValues(flat.node, channelValue);
+      const valueOf = (name: string) => channelValue(name) ?? sequences.get(name);
+      return sortedNodes(flat).map((proto) => ({
         op: proto.opType,
         name: proto.name || proto.output.find((o) => o !== '') || proto.opType,
         opset: opsetOf(model, proto.domain ?? ''),
         attrs: new Attributes(proto),
-        inputs: proto.input.map((name) => (name === '' ? undefined : channelValue(name))),
-        outputs: proto.output.flatMap((name) => channelValue(name) ?? []),
-        captured: captured(proto).flatMap((name) => channelValue(name) ?? []),
+        inputs: proto.input.map((name) => (name === '' ? undefined : valueOf(name))),
+        outputs: proto.output.flatMap((name) => valueOf(name) ?? []),
+        ...(counts.has(proto) && { runs: counts.get(proto) }),
         proto,
         index: order.get(proto)!,
       }));
     },
+    flat: (model = file.model) => flattened(model, facts.bodies),
+    restored: (flat, model = file.model) =>
+      facts.bodies.entered.size === 0 ? flat : { ...flat, graph: restored(model.graph, flat.graph) },
+    readable: (model = file.model) => exposed(model, facts.bodies).model,
   };
 }

@@ -12,6 +12,10 @@ export interface Probed {
   readonly model: ModelProto;
   readonly folder?: string;
   readonly path?: string;
+  /** Values that do not count as known beforehand, whatever they are made of. */
+  readonly unknown?: ReadonlySet<string>;
+  /** Values whose contents are told although they depend on the inputs. */
+  readonly watched?: ReadonlySet<string>;
 }
 
 /** Larger float constants are fed at run time: the model itself stays small, and no weight is copied. */

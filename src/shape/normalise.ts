@@ -1,24 +1,27 @@
 import { CgesError } from '../errors.js';
-import { opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
+import { bodyKey } from '../onnx/bodies.js';
+import { bodiesOf, opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
+import { prepared } from '../onnx/open.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
-import { constantOf } from '../onnx/weights.js';
+import { constantOf, weightsOf } from '../onnx/weights.js';
 import { isFloat, toFloat32 } from '../tensor/half.js';
-import type { DType, Tensor } from '../tensor/tensor.js';
+import { type DType, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Analysis } from './analyse.js';
 import { canonicalForm } from './canonical.js';
 import { clonesOf } from './clones.js';
-import { type FreeInput, makeFeeds, shapeAt } from './feeds.js';
+import { type FreeInput, isInteger, makeFeeds, shapeAt } from './feeds.js';
 import { type Logits, logitsOf } from './logits.js';
 import { nameMatcher } from './names.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
 import { atBatch } from './rebatch.js';
+import { resolved } from './resolve.js';
 import { staticValues } from './static.js';
 import { rootsOf, trainedNotes, type WeightUse, weightUses } from './trained.js';
-import type { TrainingGraph, TrainingInput, TrainingOutput, ValueType } from './training-graph.js';
+import type { TrainedNote, TrainingGraph, TrainingInput, TrainingOutput, ValueType } from './training-graph.js';
 import { float32Feeds, modelOf } from './training-model.js';
-import { agreeWith, noForm } from './verify.js';
+import { agreeWith, noForm, sameOutputs } from './verify.js';
 
 /*
  * Comes in: the user's model, what its runs told, and a batch size. Goes out: the same computation as a training graph
@@ -44,21 +47,38 @@ export interface TrainingOptions {
  * training graph's opset.
  */
 export async function trainingGraph(
-  file: OnnxFile,
+  given: OnnxFile,
   analysis: Analysis,
   batch: number,
   options: TrainingOptions = {},
 ): Promise<TrainingGraph> {
+  const file = prepared(given);
   // The proof is made at a small batch: the rewriting is the same at all of them.
   const small = analysis.batch.kind === 'fixed' ? batch : Math.min(batch, PROOF_BATCH);
   const proved = await built(settingOf(file, analysis, small), options);
   await agreeWith({ ...proved.setting, targets: proved.targets }, proved.graph);
+  await sameOutputs(proved.user, proved.setting);
   return small === batch ? proved.graph : (await built(settingOf(file, analysis, batch), options)).graph;
 }
 
 const PROOF_BATCH = 2;
 
-async function built(setting: Setting, options: TrainingOptions) {
+/** @returns the notes with the reasons for constants of bodies that the training graph does not have. */
+function withDropped(
+  trained: readonly TrainedNote[],
+  user: ModelProto,
+  dropped: ReadonlyMap<string, string>,
+): TrainedNote[] {
+  const known = new Set(trained.map((t) => t.name));
+  const missing = weightsOf(user.graph).flatMap(({ name }) =>
+    known.has(name) || !dropped.has(name) ? [] : [{ name, trained: false, why: dropped.get(name)! }],
+  );
+  return [...trained.map((t) => (t.trained ? t : { ...t, why: dropped.get(t.name) ?? t.why })), ...missing];
+}
+
+async function built(user: Setting, options: TrainingOptions) {
+  const { model, notes, dropped, starts } = await resolved(user);
+  const setting: Setting = { ...user, model };
   const probe = await openProbe(setting);
   let seen: Observation;
   try {
@@ -66,9 +86,14 @@ async function built(setting: Setting, options: TrainingOptions) {
   } finally {
     await probe.close();
   }
-  const draft = draftOf(setting, probe, seen, options);
+  const own = draftOf(setting, { user: user.model, starts }, probe, seen, options);
+  const draft: Draft = {
+    ...own,
+    notes: [...notes, ...own.notes],
+    trained: withDropped(own.trained, user.model, dropped),
+  };
   const graph = await typed(draft, setting, { shapes: seen.shapes, dtypes: probe.dtypes });
-  return { setting, graph, targets: draft.targets.map((t) => t.value) };
+  return { user, setting, graph, targets: draft.targets.map((t) => t.value) };
 }
 
 /** The user's model as it runs at one batch. */
@@ -80,6 +105,10 @@ export interface Setting {
   readonly inputs: readonly FreeInput[];
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   readonly feeds: Readonly<Record<string, Tensor>>;
+  /** Inputs that are settings, not samples: single whole numbers without a batch. */
+  readonly given: ReadonlySet<string>;
+  /** Tells of an If whether both of its branches run, and give the same shapes. */
+  selects(node: NodeProto): boolean;
   /** The batch axis of a value, where it has one. */
   batchAxis(name: string, shape: readonly number[]): number | undefined;
 }
@@ -102,6 +131,8 @@ function settingOf(file: OnnxFile, analysis: Analysis, batch: number): Setting {
     inputs,
     shapes: new Map(inputs.map((i) => [i.name, shapeAt(i, batch, sizes)])),
     feeds: makeFeeds(inputs, batch, sizes, options.seed ?? 0, options.samples),
+    given: new Set(inputs.filter((i) => isSetting(i, shapeAt(i, batch, sizes))).map((i) => i.name)),
+    selects: (node) => givesSameShapes(node, analysis),
     batchAxis(name, shape) {
       if (kind.kind === 'free') return analysis.values.get(name)?.batchAxis;
       return shape[0] === batch ? 0 : undefined;
@@ -109,15 +140,36 @@ function settingOf(file: OnnxFile, analysis: Analysis, batch: number): Setting {
   };
 }
 
+function givesSameShapes(node: NodeProto, { bodies, values }: Analysis): boolean {
+  if (node.opType !== 'If') return false;
+  const branches = bodiesOf(node);
+  if (!branches.every(({ attribute }) => bodies.entered.has(bodyKey(node, attribute)))) return false;
+  const shapesOf = (name: string): string => JSON.stringify(values.get(name)?.shapes);
+  return node.output.every(
+    (name, k) => name === '' || branches.every(({ graph }) => shapesOf(graph.output[k].name) === shapesOf(name)),
+  );
+}
+
+function isSetting(input: FreeInput, shape: readonly number[]): boolean {
+  return input.batchAxis === undefined && sizeOf(shape) === 1 && (isInteger(input) || input.dtype === 'bool');
+}
+
 interface Draft extends Omit<TrainingGraph, 'values' | 'outputs' | 'inputs'> {
   readonly targets: readonly (Logits & { readonly of: readonly string[]; readonly name: string })[];
 }
 
-function draftOf(setting: Setting, probe: Probe, seen: Observation, options: TrainingOptions): Draft {
+/** @param origin the model as the user has it, in which clones are told by their places, and what loops begin with */
+function draftOf(
+  setting: Setting,
+  { user, starts }: { user: ModelProto; starts: ReadonlySet<string> },
+  probe: Probe,
+  seen: Observation,
+  options: TrainingOptions,
+): Draft {
   const { model } = setting;
   const sorted = sortedNodes(model.graph);
   const producers = new Map(sorted.flatMap((n) => n.output.filter((o) => o !== '').map((o) => [o, n] as const)));
-  const fixed = staticValues(model.graph);
+  const fixed = staticValues(model.graph, { unknown: starts });
   const contents = contentsOf(setting, probe, seen);
   const notes: string[] = [];
   const targets = targetsOf(model, producers, fixed, probe.dtypes, options, notes);
@@ -146,7 +198,7 @@ function draftOf(setting: Setting, probe: Probe, seen: Observation, options: Tra
     taken.add(name);
     return name;
   };
-  const places = new Map(model.graph.node.map((n, i) => [n, i]));
+  const places = new Map(user.graph.node.map((n, i) => [n, i]));
   const clones = clonesOf({
     uses,
     producers,

@@ -1,7 +1,9 @@
 import { CgesError } from '../errors.js';
+import { tensorsFrom } from '../onnx/graph.js';
 import { makeNode, makeTensor } from '../onnx/make.js';
 import type { GraphProto, ModelProto, ValueInfoProto } from '../onnx/proto.js';
 import { isExternal, tensorOf } from '../onnx/tensors.js';
+import { inlineModel } from '../onnx/write.js';
 import { openSession, type Session } from '../runtime/session.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 import { type Probed, withGraph, withoutWeights } from './fed.js';
@@ -13,6 +15,7 @@ export interface Observation {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Contents of those that follow from constants and shapes alone. */
   readonly known: ReadonlyMap<string, Tensor>;
+  readonly watched: ReadonlyMap<string, Tensor>;
 }
 
 /**
@@ -47,10 +50,11 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
   for (const [name, dtype] of types) dtypes.set(name, dtype);
 
   const tensors = computed.filter((name) => types.has(name));
-  const fixed = staticValues(graph);
+  const fixed = staticValues(graph, { unknown: source.unknown });
   const known = tensors.filter((name) => fixed.has(name) && types.get(name) !== 'bfloat16');
   const shapeOf = new Map(tensors.map((name) => [name, `${name}/shape of`]));
-  const outputs = [...shapeOf.values(), ...known];
+  const watched = tensors.filter((name) => source.watched?.has(name) && !fixed.has(name));
+  const outputs = [...shapeOf.values(), ...known, ...watched];
   if (outputs.length === 0) return nothingComputed(dtypes, constants);
   const probing: GraphProto = {
     ...slim,
@@ -69,6 +73,7 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
           tensors.map((name) => [name, Array.from(answers[shapeOf.get(name)!].data as BigInt64Array, Number)]),
         ),
         known: new Map(known.map((name) => [name, answers[name]])),
+        watched: new Map(watched.map((name) => [name, answers[name]])),
       };
     },
     close: () => session.close(),
@@ -79,7 +84,7 @@ function nothingComputed(dtypes: Probe['dtypes'], constants: Probe['constants'])
   return {
     dtypes,
     constants,
-    run: async () => ({ shapes: new Map(), known: new Map() }),
+    run: async () => ({ shapes: new Map(), known: new Map(), watched: new Map() }),
     close: async () => {},
   };
 }
@@ -118,9 +123,13 @@ async function typesOf(
 /** @returns the model with its external data inside: a model in memory has no folder. */
 export function inlined(source: Probed): ModelProto {
   const { model, folder } = source;
-  if (!model.graph.initializer.some(isExternal)) return model;
+  const outside = new Set(model.graph.initializer.filter(isExternal));
+  for (const { tensor } of tensorsFrom(model)) {
+    if (isExternal(tensor) && !outside.has(tensor)) return inlineModel(model, folder);
+  }
+  if (outside.size === 0) return model;
   const initializer = model.graph.initializer.map((t) =>
-    isExternal(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
+    outside.has(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
   );
   return { ...model, graph: { ...model.graph, initializer } };
 }

@@ -26,13 +26,18 @@ const sequences = new Set([
 /**
  * @returns names of the values that follow from constants and shapes alone: initializers (also those that an old file
  * lists as inputs), Constant nodes, shapes, and whatever deterministic operators make of them.
+ * @param given names of inputs that count as known
+ * @param unknown names of values that do not, whatever they are made of
  */
-export function staticValues(graph: GraphProto): Set<string> {
-  const known = new Set(graph.initializer.map((t) => t.name ?? ''));
+export function staticValues(
+  graph: GraphProto,
+  { given = [], unknown }: { given?: Iterable<string>; unknown?: ReadonlySet<string> } = {},
+): Set<string> {
+  const known = new Set([...given, ...graph.initializer.map((t) => t.name ?? '')]);
   for (const sparse of graph.sparseInitializer) known.add(sparse.values?.name ?? '');
   for (const node of sortedNodes(graph)) {
     if (!isStatic(node, known)) continue;
-    for (const name of node.output) if (name !== '') known.add(name);
+    for (const name of node.output) if (name !== '' && !unknown?.has(name)) known.add(name);
   }
   return known;
 }
@@ -42,10 +47,4 @@ function isStatic(node: NodeProto, known: ReadonlySet<string>): boolean {
   if (!node.domain && shapeOnly.has(node.opType)) return true;
   if (node.opType === 'Constant') return true;
   return readsOf(node).every((name) => known.has(name));
-}
-
-/** @returns names that the bodies of a node (If, Loop, Scan) take from outside. */
-export function captured(node: NodeProto): string[] {
-  const inputs = new Set(node.input);
-  return readsOf(node).filter((name) => !inputs.has(name));
 }

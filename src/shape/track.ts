@@ -118,7 +118,7 @@ async function observe(
   const probe = await openProbe({ ...file, model: { ...file.model, graph: piece.graph } });
   try {
     const seen = await probe.run(piece.feeds);
-    return { shapes: seen.shapes, known: new Map([...seen.known, ...probe.constants]) };
+    return { ...seen, known: new Map([...seen.known, ...probe.constants]) };
   } finally {
     await probe.close();
   }

@@ -42,6 +42,7 @@ const rearranging = new Set([
   'Unsqueeze',
   'Flatten',
   'Slice', // Packed projections are cut apart in the graph.
+  'Gather', // Of a stack of weights, the one of an iteration.
   'Split',
 ]);
 
@@ -160,6 +161,8 @@ function noteChannelAxis(
   } else if (before !== undefined && node.opType === 'Transpose') {
     const perm = new Attributes(node).ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
     axes.set(output, perm.indexOf(before));
+  } else if (before !== undefined && sumsProducts(node, source)) {
+    axes.set(output, before);
   } else if (isNormalised(node, source)) {
     axes.set(output, node.opType === 'Reshape' ? 1 : rank - 1);
   }
@@ -181,6 +184,12 @@ function isNormalised(node: NodeProto, { producers }: TrainedSource): boolean {
     default:
       return false;
   }
+}
+
+/** @returns whether a node adds up matrix products, as the cells of recurrent layers do before their bias. */
+function sumsProducts(node: NodeProto, { producers }: TrainedSource): boolean {
+  const isProduct = (name: string) => ['MatMul', 'Gemm'].includes(producers.get(name)?.opType ?? '');
+  return node.opType === 'Add' && !node.domain && node.input.every(isProduct);
 }
 
 /** @returns whether a node shifts or scales everything by one number. */

@@ -47,6 +47,31 @@ export async function agreeWith(original: Original, graph: TrainingGraph): Promi
   });
 }
 
+/**
+ * Runs the user's model and what it became without its control flow.
+ *
+ * **Throws** NO_GRADIENT when their outputs of floats differ.
+ */
+export async function sameOutputs(user: Omit<Original, 'targets'>, resolved: Probed): Promise<void> {
+  if (user.model === resolved.model) return;
+  const expected = await runOnce(inlined(user), user.feeds, user.path);
+  const got = await runOnce(inlined(resolved), user.feeds, user.path);
+  for (const [name, tensor] of Object.entries(expected)) {
+    if (!isFloat(tensor.dtype)) continue;
+    const drift = driftOf(tensor, got[name]);
+    if (drift <= (tensor.dtype === 'float32' ? TOLERANCE.single : TOLERANCE.half)) continue;
+    throw new CgesError(
+      'NO_GRADIENT',
+      `without its control flow the model differs from itself by ${drift.toPrecision(2)}`,
+      {
+        file: user.path,
+        value: name,
+        hint: 'a loop or branch of this model is not understood: please report it with the model',
+      },
+    );
+  }
+}
+
 /** @returns the error for a training graph that onnxruntime refuses although it runs the model. */
 export function noForm(cause: unknown): CgesError {
   const place = cause instanceof CgesError ? cause.place : {};

@@ -5,6 +5,7 @@ import { specOf } from '../ops/index.js';
 import { isRefusal } from '../ops/spec.js';
 import type { GroupingName, LossName, RegularizerName } from '../options.js';
 import { relateChannels } from '../prune/channels.js';
+import { sourceOf } from '../prune/strip.js';
 import { type UnitGroups, unitsOf } from '../prune/units.js';
 import { cpuTarget } from '../runtime/blocked-layout.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
@@ -74,9 +75,14 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const { freeze, train, keep } = options;
   const graph = await trainingGraph(file, analysis, options.batch, { freeze, train });
   const clones = new Map(graph.clones.map((c) => [`${c.node} ${c.input}`, c.name]));
+  const source = sourceOf(analysis, file.model);
+  const places = new Map(file.model.graph.node.map((node, i) => [node, i]));
   const channels = relateChannels(
-    { model: file.model, folder: file.folder, nodes: analysis.channelNodes() },
-    { keep: keep && nameMatcher(keep), nameOf: (node, input) => clones.get(`${node} ${input}`) },
+    { ...source, folder: file.folder, nodes: analysis.channelNodes() },
+    {
+      keep: keep && nameMatcher(keep),
+      nameOf: (node, input) => clones.get(`${places.get(source.model.graph.node[node])} ${input}`),
+    },
   );
   const groups = unitsOf(channels, (name) => graph.parameters.has(name));
   const layers = layersOf(analysis, graph);

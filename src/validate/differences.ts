@@ -1,7 +1,7 @@
 import { toNumber } from '../onnx/attributes.js';
-import { realInputs } from '../onnx/graph.js';
+import { bodiesOf, realInputs } from '../onnx/graph.js';
 import { makeTensor, makeValueInfo } from '../onnx/make.js';
-import type { ModelProto } from '../onnx/proto.js';
+import type { GraphProto, ModelProto, NodeProto } from '../onnx/proto.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { Random } from '../tensor/random.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -54,9 +54,7 @@ export async function openLoss(
     // Before IR 4 every initializer was an input too.
     irVersion: Math.max(toNumber(model.irVersion ?? 0), 4),
     graph: {
-      ...graph,
-      initializer: graph.initializer.filter((t) => !parameters.has(t.name ?? '')),
-      node: graph.node.filter((n) => !(n.opType === 'Constant' && !n.domain && parameters.has(n.output[0]))),
+      ...withoutConstants(graph, parameters),
       input: [...realInputs(graph), ...[...parameters].map(([name, t]) => makeValueInfo(name, 'float32', t.dims))],
       output: [...directions.keys()].map((name) => ({ name, metadataProps: [] })),
       valueInfo: [],
@@ -76,6 +74,24 @@ export async function openLoss(
       return loss;
     },
     close: () => session.close(),
+  };
+}
+
+/** Bodies then read them from the main graph. */
+function withoutConstants(graph: GraphProto, names: ReadonlyMap<string, unknown>): GraphProto {
+  const inside = (node: NodeProto): NodeProto => {
+    if (bodiesOf(node).length === 0) return node;
+    const attribute = node.attribute.map((a) => ({
+      ...a,
+      ...(a.g && { g: withoutConstants(a.g, names) }),
+      graphs: a.graphs.map((body) => withoutConstants(body, names)),
+    }));
+    return { ...node, attribute };
+  };
+  return {
+    ...graph,
+    initializer: graph.initializer.filter((t) => !names.has(t.name ?? '')),
+    node: graph.node.filter((n) => !(n.opType === 'Constant' && !n.domain && names.has(n.output[0]))).map(inside),
   };
 }
 

@@ -1,3 +1,4 @@
+import { FLOW } from '../ops/flow.js';
 import { specOf } from '../ops/index.js';
 import type { Analysis } from '../shape/analyse.js';
 import { sizeOf } from '../tensor/tensor.js';
@@ -24,7 +25,8 @@ export function layerCosts(analysis: Analysis): LayerCost[] {
   const batch = batchOf(analysis);
   const counted = new Set<string>();
   return analysis.channelNodes().flatMap((node) => {
-    if (node.outputs.length > 0 && node.outputs.every((value) => value.known)) return [];
+    const makesConstants = node.outputs.length > 0 && node.outputs.every((value) => value.known);
+    if (makesConstants || node.proto.domain === FLOW) return [];
     let params = 0;
     for (const value of node.inputs) {
       const stored = value?.known && value.dtype.includes('float') && value.shape.length > 0;
@@ -32,7 +34,7 @@ export function layerCosts(analysis: Analysis): LayerCost[] {
       counted.add(value.name);
       params += sizeOf(value.shape);
     }
-    const macs = specOf(node.op, node.proto.domain, node.opset)?.macs?.(node) ?? 0;
+    const macs = (specOf(node.op, node.proto.domain, node.opset)?.macs?.(node) ?? 0) * (node.runs ?? 1);
     const { name, op } = node;
     return [
       { name, op, macs: Math.round(macs / batch), params, outputShape: shapeOf(node.outputs[0]?.name, analysis) },

@@ -15,6 +15,45 @@ async function reported(folder: Folder, ...args: string[]): Promise<{ exit: numb
 }
 
 describe('check-gradients', () => {
+  it('refuses what lies before an If that cannot be taken apart, and checks the rest', async () => {
+    const branch = (op: string, inputs: readonly string[], attributes = {}) => ({
+      graph: makeGraph({
+        node: [makeNode(op, inputs, [`${op}/out`], attributes)],
+        output: [makeValueInfo(`${op}/out`, 'float32')],
+      }),
+    });
+    const branches = { then_branch: branch('Sin', ['h']), else_branch: branch('Concat', ['h', 'h'], { axis: 1 }) };
+    const weight = (name: string, dims: readonly number[], by: number) =>
+      makeTensor(
+        name,
+        float32(
+          dims,
+          Float32Array.from({ length: dims[0] * dims[1] }, (_, i) => Math.sin(by * i + 1)),
+        ),
+      );
+    const graph = makeGraph({
+      node: [
+        makeNode('MatMul', ['x', 'w1'], ['h']),
+        makeNode('ReduceMax', ['x'], ['top'], { keepdims: 0 }),
+        makeNode('Cast', ['top'], ['c'], { to: 9 }),
+        makeNode('If', ['c'], ['o'], branches, { name: 'choice' }),
+        makeNode('ReduceMean', ['o'], ['m'], { axes: [1] }),
+        makeNode('MatMul', ['m', 'w2'], ['y']),
+      ],
+      input: [makeValueInfo('x', 'float32', ['N', 5])],
+      output: [makeValueInfo('y', 'float32', ['N', 3])],
+      initializer: [weight('w1', [5, 4], 1), weight('w2', [1, 3], 2)],
+    });
+    await inFolder(async (folder) => {
+      const { exit, report } = await reported(folder, await folder.put('in.onnx', makeModel(graph, 17)));
+      expect(exit).toBe(0);
+      expect(report.checks.map((c) => [c.name, c.verdict, c.why])).toEqual([
+        ['w1', 'refused', 'If choice has no gradient: which branch it takes depends on data'],
+        ['w2', 'ok', undefined],
+      ]);
+    });
+  });
+
   it('holds them to central differences, and lists what is not trained', async () => {
     await inFolder(async (folder) => {
       const model = await folder.put('in.onnx', mlp({ inputs: 5, hidden: [8], outputs: 3 }));

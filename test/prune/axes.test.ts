@@ -11,8 +11,10 @@ test('every axis of a weight tells what goes, with which units, and what pins th
   net.node('Conv', ['h', net.weight('w2', [6, 2, 1, 1])], 'g', { group: 2 });
   net.node('Flatten', ['g'], 'f');
   net.node('Gemm', ['f', net.weight('w3', [5, 24])], 'y', { transB: 1 });
-  const channels = channelsOf(await analyse(net.file(['N', 3, 2, 2], ['N', 5])));
-  const shown = weightAxes(channels, unitsOf(channels)).map((a) => ({
+  const analysis = await analyse(net.file(['N', 3, 2, 2], ['N', 5]));
+  const channels = channelsOf(analysis);
+  const where = { model: analysis.file.model, closed: analysis.bodies.closed };
+  const shown = weightAxes(channels, unitsOf(channels), where).map((a) => ({
     at: `${a.weight}.${a.axis}`,
     goes: `${a.removable} of ${a.shape[a.axis]} in ${a.units}, by groups ${a.blockwise}`,
     families: a.families,

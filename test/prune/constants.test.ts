@@ -34,14 +34,14 @@ describe('what is no constant', () => {
     expect((await stripped(net.file(image, ['N', 2, 6, 6]))).removed).toBe(0);
   });
 
-  test('a channel whose value is captured by a body', async () => {
+  test('a channel of which the branches of an If make different numbers', async () => {
     const net = new TinyNet();
     net.node('Conv', ['x', net.weight('w1', [4, 3, 1, 1], rows([4, 3], [1]))], 'h');
     net.node('ReduceMax', ['x'], 'm', { keepdims: 0 });
     net.node('Cast', ['m'], 'c', { to: 9 });
     const branch = (op: string) =>
       makeGraph({ node: [makeNode(op, ['h'], [`${op}.out`])], output: [makeValueInfo(`${op}.out`, 'float32')] });
-    net.node('If', ['c'], 'i', { then_branch: { graph: branch('Relu') }, else_branch: { graph: branch('Neg') } });
+    net.node('If', ['c'], 'i', { then_branch: { graph: branch('Relu') }, else_branch: { graph: branch('Exp') } });
     net.node('Conv', ['i', net.weight('w2', [2, 4, 1, 1])], 'y');
     expect((await stripped(net.file(image, ['N', 2, 6, 6]))).removed).toBe(0);
   });
