@@ -185,3 +185,49 @@ describe('Attention of opset 23', () => {
     ]);
   });
 });
+
+describe('GroupQueryAttention', () => {
+  function net(packed: boolean, shown = false) {
+    const net = new TinyNet();
+    const inputs: string[] = [];
+    if (packed) {
+      // Four heads of queries, two of keys, two of values, of eight channels each; the first one of values is zero.
+      const dead = Array.from({ length: 8 }, (_, i) => 48 + i);
+      inputs.push(net.node('MatMul', ['x', net.weight('w', [6, 64], columns([6, 64], dead))], 'qkv'), '', '');
+    } else {
+      const dead = Array.from({ length: 8 }, (_, i) => i);
+      inputs.push(net.node('MatMul', ['x', net.weight('w_q', [6, 32])], 'q'));
+      inputs.push(net.node('MatMul', ['x', net.weight('w_k', [6, 16])], 'k'));
+      inputs.push(net.node('MatMul', ['x', net.weight('w_v', [6, 16], columns([6, 16], dead))], 'v'));
+    }
+    const length = net.constant('length', { dtype: 'int32', dims: [1], data: Int32Array.from([3]) });
+    const total = net.constant('total', { dtype: 'int32', dims: [], data: Int32Array.from([4]) });
+    const attributes = { num_heads: 4, kv_num_heads: 2 };
+    net.node('com.microsoft.GroupQueryAttention', [...inputs, '', '', length, total], 'o pk pv', attributes);
+    const sum = shown ? net.node('ReduceMax', ['pv'], 'm', { keepdims: 0 }) : undefined;
+    net.node('MatMul', [sum ? net.node('Mul', ['o', sum], 'p') : 'o', net.weight('w_o', [32, 6])], 'y');
+    return net.file([1, 4, 6], [1, 4, 6]);
+  }
+
+  test('heads go with the ones of keys and values that they share', async () => {
+    const { removed, dims, model } = await stripped(net(false));
+    expect(removed).toBe(1);
+    expect(['w_q', 'w_k', 'w_v', 'w_o'].map((name) => dims(name))).toEqual([
+      [6, 16],
+      [6, 8],
+      [6, 8],
+      [16, 6],
+    ]);
+    const attrs = attributesOf(model, 'GroupQueryAttention');
+    expect([attrs.int('num_heads'), attrs.int('kv_num_heads')]).toEqual([2, 1]);
+  });
+
+  test('packed heads too', async () => {
+    const { removed, dims } = await stripped(net(true));
+    expect([removed, dims('w'), dims('w_o')]).toEqual([1, [6, 32], [16, 6]]);
+  });
+
+  test('heads of which something else reads the cache stay', async () => {
+    expect((await stripped(net(false, true))).removed).toBe(0);
+  });
+});
