@@ -27,14 +27,16 @@ export function layerCosts(analysis: Analysis): LayerCost[] {
   return analysis.channelNodes().flatMap((node) => {
     const makesConstants = node.outputs.length > 0 && node.outputs.every((value) => value.known);
     if (makesConstants || node.proto.domain === FLOW) return [];
+    const spec = specOf(node.op, node.proto.domain, node.opset);
     let params = 0;
-    for (const value of node.inputs) {
-      const stored = value?.known && value.dtype.includes('float') && value.shape.length > 0;
-      if (!value || !stored || counted.has(value.name)) continue;
+    node.inputs.forEach((value, input) => {
+      // Whole numbers are weights where the operator says so; others choose, or name sizes.
+      const isWeight = value?.dtype.includes('float') || spec?.trains?.includes(input);
+      if (!value?.known || !isWeight || value.shape.length === 0 || counted.has(value.name)) return;
       counted.add(value.name);
       params += sizeOf(value.shape);
-    }
-    const macs = (specOf(node.op, node.proto.domain, node.opset)?.macs?.(node) ?? 0) * (node.runs ?? 1);
+    });
+    const macs = (spec?.macs?.(node) ?? 0) * (node.runs ?? 1);
     const { name, op } = node;
     return [
       { name, op, macs: Math.round(macs / batch), params, outputShape: shapeOf(node.outputs[0]?.name, analysis) },
