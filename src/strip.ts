@@ -59,6 +59,13 @@ export async function strip(options: StripOptions): Promise<Report> {
     samples: options.inputs === undefined ? [] : [completed(analysis, seed)],
   });
   if (result.unitsAfter === result.unitsBefore) warn('there are no dead units to remove');
+  const { plain, maxRelative } = result.drift;
+  if (plain !== undefined) {
+    const shares = [plain, maxRelative].map((share) => share.toExponential(1));
+    warn(
+      `as they are, both models agree to ${shares[0]}; as onnxruntime fuses them, it rounds otherwise: ${shares[1]}`,
+    );
+  }
   if (result.flushed > 0) warn(`${result.flushed} subnormal weights were set to zero: they make processors slow`);
   stopIfAsked();
 

@@ -126,6 +126,20 @@ describe('weights and activations behind QuantizeLinear and DequantizeLinear', (
     expect(drift.maxAbsolute).toBe(0);
   });
 
+  test('what onnxruntime quantises of its own accord is judged as the models are', async () => {
+    const q = new QuantisedNet();
+    const w1 = q.dequantised('w1', whole('int8', [4, 3, 1, 1], { dead: [1] }), 0);
+    q.node('Conv', [q.rounded('x', 0.05, 128), w1], 'h');
+    q.node('Relu', ['h'], 'r');
+    // A float weight between whole numbers: onnxruntime gives it a scale, which its largest element makes.
+    const w2 = q.weight('w2', [4, 2, 2, 2], (data) => data.fill(40, 8, 16));
+    q.node('ConvTranspose', [q.rounded('r', 0.05, 0), w2], 'g', { strides: [2, 2] });
+    q.node('Identity', [q.rounded('g', 0.02, 120)], 'y');
+    const { removed, dims, drift } = await stripped(q.file(['N', 3, 4, 4], ['N', 2, 8, 8]));
+    expect([removed, dims('w2')]).toEqual([1, [3, 2, 2, 2]]);
+    expect(drift.plain ?? drift.maxRelative).toBeLessThan(1e-5);
+  });
+
   test('weights alone may be quantised', async () => {
     const q = new QuantisedNet();
     q.node('MatMul', ['x', q.dequantised('w1', whole('int8', [3, 4], { axis: 1, dead: [2] }), 1)], 'h');
