@@ -20,7 +20,7 @@ export interface StripDrift {
   readonly rounding: number;
   /** Where only the models as they are agree closely, not as onnxruntime fuses them: by how much, as such a share. */
   readonly plain?: number;
-  /** The outputs of floats that were held to it, and the largest share that was allowed. */
+  /** The outputs of floats and of quantised numbers that were held to it, and the largest share that was allowed. */
   readonly outputs: readonly string[];
   readonly allowed: number;
   /** Elements of whole-number outputs (predicted classes) that differ, which a tie within rounding can do. */
@@ -91,9 +91,14 @@ export async function proveEqual(
         if (!isFloat(expected.dtype as DType)) {
           if (!drift) throw failed(name, 'has another shape or type', file);
           total.differing += drift.differing;
-          const asCut = cut && distance(same[name], cut[name]);
-          if (levels.has(expected.dtype as DType) && Math.min(drift.absolute, asCut?.absolute ?? drift.absolute) > 1) {
-            throw failed(name, `differs by ${drift.absolute} levels`, file);
+          if (levels.has(expected.dtype as DType)) {
+            const unfused = cut && distance(same[name], cut[name]);
+            if (Math.min(drift.absolute, unfused?.absolute ?? drift.absolute) > 1) {
+              throw failed(name, `differs by ${drift.absolute} levels`, file);
+            }
+            outputs.add(name);
+            total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
+            total.maxRelative = Math.max(total.maxRelative, drift.relative);
           }
           if (behind.length === 0 && drift.differing > (rounding?.differing ?? 0)) {
             throw failed(name, `differs in ${drift.differing} elements`, file);

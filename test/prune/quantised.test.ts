@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { catalogue } from '../../src/errors.js';
+import { makeValueInfo } from '../../src/onnx/make.js';
 import { tensorOf } from '../../src/onnx/tensors.js';
 import { analyse } from '../../src/shape/analyse.js';
 import { trainingGraph } from '../../src/shape/normalise.js';
@@ -288,6 +289,16 @@ describe('operators on whole numbers', () => {
     expect((await stripped(fileOf(model))).removed).toBe(1);
   });
 
+  test('an output of whole numbers is the same in every bit', async () => {
+    const q = new WholeNet();
+    const h = q.conv(q.input(), 'h', whole('int8', [4, 3, 1, 1], { dead: [1] }), whole('int32', [4], { dead: [1] }));
+    q.conv(h, 'g', whole('int8', [2, 4, 3, 3]), whole('int32', [2]));
+    const file = q.file(['N', 3, 4, 4], []);
+    file.model.graph.output = [makeValueInfo('g', 'uint8', ['N', 2, 2, 2])];
+    const { removed, drift } = await stripped(file);
+    expect([removed, drift.outputs, drift.differing]).toEqual([1, ['g'], 0]);
+  });
+
   test('QLinearMatMul and QGemm lose columns with their scales', async () => {
     const q = new WholeNet();
     const x = q.input();
@@ -383,6 +394,25 @@ describe('activations that are quantised by their own range', () => {
     const { removed } = await stripped(build(net([1, 3], [0, 50, 0, 0])));
     expect(removed).toBe(1);
   });
+});
+
+test.each([
+  ['MatMulInteger', [3, 4], 1, ['N', 3]],
+  ['ConvInteger', [4, 3, 1, 1], 0, ['N', 3, 2, 2]],
+] as const)('%s: weights that equal their zero point make nothing', async (op, shape, axis, input) => {
+  const q = new QuantisedNet();
+  q.node('DynamicQuantizeLinear', ['x'], 'x/q x/scale x/zero');
+  const w1 = q.constant('w1', whole('uint8', shape, { axis, dead: [0, 2], at: 110 }));
+  q.node(op, ['x/q', w1, 'x/zero', q.constant('w1/zero', point('uint8', 110))], 'i');
+  q.node('Cast', ['i'], 'c', { to: 1 });
+  q.node('Mul', ['c', q.node('Mul', ['x/scale', q.scale('w1/scale', 0.01)], 's')], 'm');
+  q.node('Relu', ['m'], 'r');
+  if (axis === 0) q.node('GlobalAveragePool', ['r'], 'p');
+  const flat = axis === 0 ? q.node('Flatten', ['p'], 'f') : 'r';
+  q.node('MatMul', [flat, q.weight('w2', [4, 2])], 'y');
+  const { removed, dims, drift } = await stripped(q.file(input, ['N', 2]));
+  expect([removed, dims('w1')?.[axis], dims('w2')]).toEqual([2, 2, [2, 2]]);
+  expect(drift.maxAbsolute).toBe(0);
 });
 
 describe('the proof', () => {
