@@ -1,5 +1,5 @@
 import { int64 } from '../tensor/tensor.js';
-import { intsOf } from './knownInts.js';
+import { intsOf, isStable } from './knownInts.js';
 import { pinAll } from './links.js';
 import { cutShape, shiftInts } from './sizes.js';
 import { defineOp, type Link } from './spec.js';
@@ -21,8 +21,14 @@ export const Expand = defineOp({
       return [{ from: { value: x!, axis }, to: { value: y, axis: axis + lead }, constants: 'same' }];
     });
     const offset = y.shape.length - target.length;
+    // What is repeated holds the same in all of its places: any of them may go.
+    const repeated = y.shape.flatMap((_, axis) => {
+      const linked = axis >= lead && x!.shape[axis - lead] === y.shape[axis];
+      return !linked && axis >= offset && isStable(node, 1, axis - offset) ? [{ value: y, axis }] : [];
+    });
     return {
       links,
+      free: repeated,
       patch: (cut) => {
         const after = cutShape(cut, y);
         shiftInts(
