@@ -21,15 +21,14 @@ export const Expand = defineOp({
       return [{ from: { value: x!, axis }, to: { value: y, axis: axis + lead }, constants: 'same' }];
     });
     const offset = y.shape.length - target.length;
-    // One index carries no channel: it is spread over as many as there are.
-    const spread = y.shape.flatMap((size, axis) =>
-      size > 1 && (x!.shape[axis - lead] ?? 1) === 1 && axis >= offset && isStable(node, 1, axis - offset)
-        ? [axis]
-        : [],
-    );
+    // What is repeated holds the same in all of its places: any of them may go.
+    const repeated = y.shape.flatMap((_, axis) => {
+      const linked = axis >= lead && x!.shape[axis - lead] === y.shape[axis];
+      return !linked && axis >= offset && isStable(node, 1, axis - offset) ? [{ value: y, axis }] : [];
+    });
     return {
       links,
-      free: spread.map((axis) => ({ value: y, axis })),
+      free: repeated,
       patch: (cut) => {
         const after = cutShape(cut, y);
         shiftInts(

@@ -1,6 +1,6 @@
 import { CgesError } from '../errors.js';
 import { bodyKey } from '../onnx/bodies.js';
-import { bodiesOf, opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
+import { bodiesOf, canonicalDomain, opsetOf, readsOf, sortedNodes } from '../onnx/graph.js';
 import type { ModelProto, NodeProto } from '../onnx/proto.js';
 import { prepared } from '../onnx/open.js';
 import type { OnnxFile } from '../onnx/read.js';
@@ -174,6 +174,7 @@ function draftOf(
   const notes: string[] = [];
   const targets = targetsOf(model, producers, fixed, probe.dtypes, options, notes);
   const live = liveNodes(sorted, producers, fixed, targets);
+  for (const node of live) refuseFunction(node, model);
   const shape = (name: string) => setting.shapes.get(name) ?? seen.shapes.get(name) ?? contents.dims(name);
 
   const uses = withoutMixed(
@@ -323,6 +324,18 @@ function targetsOf(
 
 function asItIs(output: string, dtype: DType | undefined): Logits | undefined {
   return dtype !== undefined && isFloat(dtype) ? { value: output, through: [] } : undefined;
+}
+
+/** A function that could not be inlined has operators of another opset: it has no place in a training graph. */
+function refuseFunction(node: NodeProto, { functions }: ModelProto): void {
+  const domain = canonicalDomain(node.domain ?? '');
+  if (!functions.some((f) => f.name === node.opType && canonicalDomain(f.domain ?? '') === domain)) return;
+  const name = node.name || node.output[0];
+  throw new CgesError('NO_GRADIENT', `${node.opType} ${name} is a function of another opset than the model`, {
+    node: name,
+    op: node.opType,
+    hint: 'convert the model and its functions to one opset first',
+  });
 }
 
 /** @returns nodes that the targets need and that depend on the model's inputs. */
