@@ -105,6 +105,8 @@ export async function proveEqual(
           }
           continue;
         }
+        if (isVoid(expected))
+          throw failed(name, 'cannot be compared: the model gives no numbers on these inputs', file);
         const quantum = ONE_QUANTUM * (quanta.get(name) ?? 0);
         const unfused = cut && distance(same[name], cut[name]);
         const limit = cut
@@ -158,6 +160,12 @@ interface Distance {
   readonly absolute: number;
   readonly relative: number;
   readonly differing: number;
+}
+
+/** Whether nothing in a tensor is a number: what equals that proves nothing. */
+function isVoid(tensor: Tensor): boolean {
+  const numbers = numbersOf(tensor);
+  return numbers !== undefined && numbers.length > 0 && Array.from(numbers).every(Number.isNaN);
 }
 
 /** @returns how far two tensors lie apart (NaN equals NaN), or undefined where their shapes or types differ. */

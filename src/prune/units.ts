@@ -161,6 +161,7 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
     const key = `${axis} ${name}`;
     if (!roles.has(key) || role === 'makes') roles.set(key, role);
   };
+  const isMadeOf = ancestry(channels);
   for (const { relation, channel, proto } of channels.nodes.toReversed()) {
     const trains = specOf(proto.opType, proto.domain, channel.opset)?.trains;
     for (const mix of relation.mixes ?? []) {
@@ -176,7 +177,12 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
         const operand = channel.inputs.findIndex((x) => x?.name === from.value.name);
         if (trains && !trains.includes(operand)) continue; // the scale of a quantised weight
         const role = roles.get(`${to.axis} ${to.value.name}`);
-        if (role) set(from.value.name, from.axis, role);
+        // What is divided by its own norm (weight normalisation) would be no number at zero: its gain makes the unit.
+        const ownNorm = channel.inputs.some(
+          (x) => x && x.name !== from.value.name && isMadeOf(x.name, from.value.name),
+        );
+        const divides = (proto.opType === 'Div' && operand === 1) || proto.opType === 'Reciprocal';
+        if (role && (role === 'reads' || !(ownNorm || divides))) set(from.value.name, from.axis, role);
         continue;
       }
       // A parameter may be linked to the output, or the output to a parameter in which it has several indices.
@@ -193,6 +199,24 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
     if (roles.get(key) !== 'reads' && !trained(split(key).parameter)) roles.delete(key);
   }
   return roles;
+}
+
+/** @returns a test of whether a constant is computed from another one. */
+function ancestry({ nodes }: Channels): (name: string, from: string) => boolean {
+  const makers = new Map(nodes.flatMap(({ channel }) => channel.outputs.map((o) => [o.name, channel] as const)));
+  return (name, from) => {
+    const open = [name];
+    const seen = new Set(open);
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      if (at === from) return true;
+      for (const x of makers.get(at)?.inputs ?? []) {
+        if (!x?.known || seen.has(x.name)) continue;
+        seen.add(x.name);
+        open.push(x.name);
+      }
+    }
+    return false;
+  };
 }
 
 function isReal(dtype: string): boolean {

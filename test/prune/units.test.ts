@@ -87,3 +87,32 @@ describe('families of units', () => {
     ]);
   });
 });
+
+test('a weight that is divided by its own norm is zeroed by its gain, for at zero it would be no number', async () => {
+  const net = new TinyNet();
+  net.weight('v', [4, 5]);
+  net.node('ReduceL2', ['v'], 'norm', { axes: [1], keepdims: 1 });
+  net.node('Div', ['v', 'norm'], 'direction');
+  net.node('Mul', ['direction', net.weight('gain', [4, 1])], 'w');
+  net.node('Transpose', ['w'], 'wt', { perm: [1, 0] });
+  net.node('MatMul', ['x', 'wt'], 'h');
+  net.node('MatMul', ['h', net.weight('w2', [4, 3])], 'y');
+  const file = net.file(['N', 5], ['N', 3]);
+  const { channels, families } = await unitsIn(file);
+  expect(families.map((f) => f.parts.map((p) => `${p.parameter}.${p.axis}`))).toEqual([['gain.0']]);
+  const zeroed = fileOf(zeroUnits(channels, families, (_, unit) => unit < 2));
+  const { removed, drift, dims } = await stripped(zeroed);
+  expect([removed, drift.maxRelative < 1e-5]).toEqual([2, true]);
+  expect([dims('v'), dims('gain'), dims('w2')]).toEqual([
+    [2, 5],
+    [2, 1],
+    [2, 3],
+  ]);
+});
+
+test('outputs without a single number prove nothing', async () => {
+  const net = new TinyNet();
+  net.node('MatMul', ['x', net.weight('w1', [5, 4], (d) => d.fill(Number.NaN))], 'h');
+  net.node('MatMul', ['h', net.weight('w2', [4, 3])], 'y');
+  await expect(stripped(net.file(['N', 5], ['N', 3]))).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
+});
