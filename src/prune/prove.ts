@@ -56,79 +56,79 @@ export async function proveEqual(
   options: { behind?: readonly string[]; tolerance?: number; file?: string; stored?: boolean } = {},
 ): Promise<StripDrift> {
   const { behind = [], tolerance = FLOAT_ACCURACY, file, stored = false } = options;
-  const sessions: Session[] = [];
-  const keep = async (opening: Promise<Session>): Promise<Session> => {
-    const session = await opening;
-    sessions.push(session);
-    return session;
-  };
   const open = (model: ModelProto, how: 'optimised' | 'as it is' | 'fed'): Promise<Session> => {
     const extra = behind.map((name) => ({ name, metadataProps: [] }));
     const graph = { ...model.graph, output: [...model.graph.output, ...extra] };
     const asked = { ...model, graph };
-    if (how === 'fed') return keep(openFed({ model: asked, path: file }));
-    return keep(openSession(asked, { file, optimisation: how === 'optimised' ? 'all' : 'disabled' }));
+    if (how === 'fed') return openFed({ model: asked, path: file });
+    return openSession(asked, { file, optimisation: how === 'optimised' ? 'all' : 'disabled' });
   };
-  try {
-    const levelled = roundsToLevels(original);
-    // Where sums are rounded to levels, weights are constants as they will be: packed ones are summed in another order.
-    const plainly = levelled ? 'as it is' : 'fed';
-    const fromFile = stored && file && behind.length === 0;
-    const reference = await (fromFile ? keep(openSession(file)) : open(original, 'optimised'));
-    const plain = await open(original, plainly);
-    const candidate = await open(stripped, 'optimised');
-    const plainCandidate = levelled ? await open(stripped, plainly) : undefined;
-    const quanta = levelled ? quantaOf(original, [...original.graph.output.map((o) => o.name), ...behind]) : new Map();
-    const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, allowed: 0, differing: 0 };
-    const outputs = new Set<string>();
-    let asIs: number | undefined;
-    for (const feeds of runs) {
-      const [a, same, b] = [await reference.run(feeds), await plain.run(feeds), await candidate.run(feeds)];
-      const cut = await plainCandidate?.run(feeds);
-      for (const [name, expected] of Object.entries(a)) {
-        const rounding = distance(expected, same[name]);
-        const drift = distance(expected, b[name]);
-        if (!isFloat(expected.dtype as DType)) {
-          if (!drift) throw failed(name, 'has another shape or type', file);
-          total.differing += drift.differing;
-          if (levels.has(expected.dtype as DType)) {
-            const unfused = cut && distance(same[name], cut[name]);
-            if (Math.min(drift.absolute, unfused?.absolute ?? drift.absolute) > 1) {
-              throw failed(name, `differs by ${drift.absolute} levels`, file);
-            }
-            outputs.add(name);
-            total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
-            total.maxRelative = Math.max(total.maxRelative, drift.relative);
+  const levelled = roundsToLevels(original);
+  // Where sums are rounded to levels, weights are constants as they will be: packed ones are summed in another order.
+  const plainly = levelled ? 'as it is' : 'fed';
+  const fromFile = stored && file && behind.length === 0;
+  // One after the other: two sessions of a large model at once would hold its weights twice.
+  const reference = await outputsOf(fromFile ? openSession(file) : open(original, 'optimised'), runs);
+  const plain = await outputsOf(open(original, plainly), runs);
+  const candidate = await outputsOf(open(stripped, 'optimised'), runs);
+  const plainCandidate = levelled ? await outputsOf(open(stripped, plainly), runs) : undefined;
+  const quanta = levelled ? quantaOf(original, [...original.graph.output.map((o) => o.name), ...behind]) : new Map();
+  const total = { maxAbsolute: 0, maxRelative: 0, rounding: 0, allowed: 0, differing: 0 };
+  const outputs = new Set<string>();
+  let asIs: number | undefined;
+  for (let run = 0; run < runs.length; run++) {
+    const [a, same, b, cut] = [reference[run], plain[run], candidate[run], plainCandidate?.[run]];
+    for (const [name, expected] of Object.entries(a)) {
+      const rounding = distance(expected, same[name]);
+      const drift = distance(expected, b[name]);
+      if (!isFloat(expected.dtype as DType)) {
+        if (!drift) throw failed(name, 'has another shape or type', file);
+        total.differing += drift.differing;
+        if (levels.has(expected.dtype as DType)) {
+          const unfused = cut && distance(same[name], cut[name]);
+          if (Math.min(drift.absolute, unfused?.absolute ?? drift.absolute) > 1) {
+            throw failed(name, `differs by ${drift.absolute} levels`, file);
           }
-          if (behind.length === 0 && drift.differing > (rounding?.differing ?? 0)) {
-            throw failed(name, `differs in ${drift.differing} elements`, file);
-          }
-          continue;
+          outputs.add(name);
+          total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
+          total.maxRelative = Math.max(total.maxRelative, drift.relative);
         }
-        if (isVoid(expected))
-          throw failed(name, 'cannot be compared: the model gives no numbers on these inputs', file);
-        const quantum = ONE_QUANTUM * (quanta.get(name) ?? 0);
-        const unfused = cut && distance(same[name], cut[name]);
-        const limit = cut
-          ? levelLimit({ tolerance, quantum, drift, rounding, plain: unfused })
-          : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
-        if (!drift || !(drift.relative <= limit)) {
-          const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
-          throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);
+        if (behind.length === 0 && drift.differing > (rounding?.differing ?? 0)) {
+          throw failed(name, `differs in ${drift.differing} elements`, file);
         }
-        outputs.add(name);
-        if (unfused && drift.relative > tolerance && unfused.relative < drift.relative) {
-          asIs = Math.max(asIs ?? 0, unfused.relative);
-        }
-        total.allowed = Math.max(total.allowed, limit);
-        total.rounding = Math.max(total.rounding, rounding?.relative ?? 0);
-        total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
-        total.maxRelative = Math.max(total.maxRelative, drift.relative);
+        continue;
       }
+      if (isVoid(expected)) throw failed(name, 'cannot be compared: the model gives no numbers on these inputs', file);
+      const quantum = ONE_QUANTUM * (quanta.get(name) ?? 0);
+      const unfused = cut && distance(same[name], cut[name]);
+      const limit = cut
+        ? levelLimit({ tolerance, quantum, drift, rounding, plain: unfused })
+        : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
+      if (!drift || !(drift.relative <= limit)) {
+        const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
+        throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);
+      }
+      outputs.add(name);
+      if (unfused && drift.relative > tolerance && unfused.relative < drift.relative) {
+        asIs = Math.max(asIs ?? 0, unfused.relative);
+      }
+      total.allowed = Math.max(total.allowed, limit);
+      total.rounding = Math.max(total.rounding, rounding?.relative ?? 0);
+      total.maxAbsolute = Math.max(total.maxAbsolute, drift.absolute);
+      total.maxRelative = Math.max(total.maxRelative, drift.relative);
     }
-    return { runs: runs.length, ...total, ...(asIs !== undefined && { plain: asIs }), outputs: [...outputs] };
+  }
+  return { runs: runs.length, ...total, ...(asIs !== undefined && { plain: asIs }), outputs: [...outputs] };
+}
+
+async function outputsOf(opening: Promise<Session>, runs: readonly Feeds[]): Promise<Record<string, Tensor>[]> {
+  const session = await opening;
+  try {
+    const outputs: Record<string, Tensor>[] = [];
+    for (const feeds of runs) outputs.push(await session.run(feeds));
+    return outputs;
   } finally {
-    for (const session of sessions) await session.close();
+    await session.close();
   }
 }
 
