@@ -1,7 +1,7 @@
 import { int64 } from '../tensor/tensor.js';
 import { intsOf, isStable } from './knownInts.js';
 import { noGradient, pinAll } from './links.js';
-import { cutShape, shiftInts } from './sizes.js';
+import { cutShape, resizeInts } from './sizes.js';
 import { defineOp, type Pin } from './spec.js';
 
 export const ConstantOfShape = defineOp({
@@ -25,7 +25,7 @@ export const ConstantOfShape = defineOp({
       free: y.shape.flatMap((_, axis) => (isStable(node, 0, axis) ? [{ value: y, axis }] : [])),
       patch: (cut) => {
         const after = cutShape(cut, y);
-        shiftInts(
+        resizeInts(
           cut,
           0,
           y.shape.map((size, axis) => after[axis] - size),

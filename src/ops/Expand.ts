@@ -1,7 +1,7 @@
 import { int64 } from '../tensor/tensor.js';
 import { intsOf, isStable } from './knownInts.js';
 import { pinAll } from './links.js';
-import { cutShape, shiftInts } from './sizes.js';
+import { cutShape, resizeInts } from './sizes.js';
 import { defineOp, type Link } from './spec.js';
 
 export const Expand = defineOp({
@@ -31,7 +31,7 @@ export const Expand = defineOp({
       free: repeated,
       patch: (cut) => {
         const after = cutShape(cut, y);
-        shiftInts(
+        resizeInts(
           cut,
           1,
           target.map((size, i) => (size === 1 ? 0 : after[i + offset] - y.shape[i + offset])),

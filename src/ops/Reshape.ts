@@ -4,7 +4,7 @@ import { listBecomesInput } from './axesForm.js';
 import { regrouping } from './factors.js';
 import { intsOf } from './knownInts.js';
 import { pinAll } from './links.js';
-import { cutShape, shiftInts } from './sizes.js';
+import { cutShape, resizeInts } from './sizes.js';
 import { type ChannelNode, type CutNode, defineOp } from './spec.js';
 
 export const Reshape = defineOp({
@@ -37,7 +37,7 @@ function patchTarget(cut: CutNode, { inputs, outputs: [y], attrs }: ChannelNode,
     if (size === -1 || (size === 0 && before[axis] === after[axis])) return 0;
     return after[axis] - (size === 0 ? 0 : y.shape[axis]);
   });
-  if (inputs[1]) shiftInts(cut, 1, delta);
+  if (inputs[1]) resizeInts(cut, 1, delta);
   else if (attrs.has('shape'))
     setAttribute(
       cut.node,

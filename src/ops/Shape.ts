@@ -1,10 +1,10 @@
 import { noGradient } from './links.js';
-import { cutShape, shiftOutput } from './sizes.js';
+import { cutShape, resizeOutput } from './sizes.js';
 import { defineOp } from './spec.js';
 
 /**
- * Shape reads how many channels there are, not what they hold. In a cut graph it goes on telling the old numbers, by an
- * Add behind it: whoever computes with them (a scale by √channels) computes the same, and whoever shapes by them is patched.
+ * Shape reads how many channels there are, not what they hold. In a cut graph it goes on telling the old numbers, by what
+ * stands behind it: whoever computes with them (a scale by √channels) computes the same, whoever shapes by them is patched.
  */
 export const Shape = defineOp({
   op: 'Shape',
@@ -19,7 +19,7 @@ export const Shape = defineOp({
       free: x!.shape.map((_, axis) => ({ value: x!, axis })),
       patch: (cut) => {
         const now = cutShape(cut, x!);
-        shiftOutput(cut, 0, x!.shape.map((size, axis) => size - now[axis]).slice(begin, end));
+        resizeOutput(cut, 0, x!.shape.map((size, axis) => size - now[axis]).slice(begin, end));
       },
     };
   },

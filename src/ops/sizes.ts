@@ -25,6 +25,68 @@ export function shiftInts(cut: CutNode, index: number, delta: readonly number[])
   ]);
 }
 
+/**
+ * Adds `delta` to sizes that input `index` holds. One that follows a batch is a product of it with what is cut (batch ·
+ * heads): it shrinks in proportion.
+ */
+export function resizeInts(cut: CutNode, index: number, delta: readonly number[]): void {
+  const value = cut.inputs[index]!;
+  const steps = proportion(value, delta);
+  if (!steps) {
+    shiftInts(cut, index, delta);
+    return;
+  }
+  for (const { op, by } of steps) {
+    const name = `${cut.outputs[0].name}/${value.name}/${op}`;
+    cut.insertBefore(index, (from, to) => makeNode(op, [from, `${name}/by`], [to], {}, { name }), [
+      { name: `${name}/by`, tensor: integers(value, by) },
+    ]);
+  }
+}
+
+/** Like `resizeInts`, behind output `index`: its readers see the other sizes. */
+export function resizeOutput(cut: CutNode, index: number, delta: readonly number[]): void {
+  const value = cut.outputs[index];
+  // What an earlier call put behind the output comes after what a later one does.
+  const steps = proportion(value, delta, (size, d) => [size - d, size])?.toReversed();
+  if (!steps) {
+    shiftOutput(cut, index, delta);
+    return;
+  }
+  for (const { op, by } of steps) {
+    const name = `${value.name}/${op}`;
+    cut.insertAfter(index, (from, to) => makeNode(op, [from, `${name}/by`], [to], {}, { name }), [
+      { name: `${name}/by`, tensor: integers(value, by) },
+    ]);
+  }
+}
+
+/** @returns what to multiply and to divide sizes by where one that changes from run to run is cut; else nothing. */
+function proportion(
+  { known }: ChannelValue,
+  delta: readonly number[],
+  ends: (size: number, delta: number) => readonly [number, number] = (size, d) => [size, size + d],
+): { readonly op: 'Mul' | 'Div'; readonly by: number[] }[] | undefined {
+  if (!known || known.stable === 'all') return undefined;
+  const { stable } = known;
+  const sizes = Array.from(known.tensor.data as ArrayLike<number | bigint>, Number);
+  if (delta.every((d, i) => d === 0 || stable[i] !== 0)) return undefined;
+  if (sizes.some((size, i) => delta[i] !== 0 && size <= 0)) return undefined;
+  const factors = sizes.map((size, i) => {
+    const [from, to] = delta[i] === 0 ? [1, 1] : ends(size, delta[i]);
+    const shared = greatestDivisor(from, to);
+    return [to / shared, from / shared];
+  });
+  return [
+    { op: 'Mul', by: factors.map(([times]) => times) },
+    { op: 'Div', by: factors.map(([, parts]) => parts) },
+  ];
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
+}
+
 /** Like `shiftInts`, behind output `index`: its readers see the shifted integers. */
 export function shiftOutput(cut: CutNode, index: number, delta: readonly number[]): void {
   if (delta.every((d) => d === 0)) return;

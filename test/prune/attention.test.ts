@@ -70,3 +70,30 @@ describe('attention spelled out', () => {
     expect((await attention({ q: [1, 4], k: [1, 4] }, { q: constant })).removed).toBe(1);
   });
 });
+
+test('sizes that are a batch times the number of heads shrink in proportion, at every batch', async () => {
+  const net = new TinyNet();
+  const one = (name: string, n: number) => net.constant(name, int64([1], [n]));
+  net.node('MatMul', ['x', net.weight('w1', [5, 6], columns([5, 6], [2, 3]))], 'h');
+  // [N, 6] → [N · 6, 1] and back, as exporters spell it.
+  net.node('Shape', ['h'], 'hs');
+  net.node('Gather', ['hs', one('zero', 0)], 'batch');
+  net.node('Mul', ['batch', one('heads', 6)], 'rows');
+  net.node('Concat', ['rows', one('one', 1)], 'into', { axis: 0 });
+  net.node('Reshape', ['h', 'into'], 'r');
+  net.node('MatMul', ['r', net.weight('w2', [1, 4])], 'g');
+  net.node('Shape', ['g'], 'gs');
+  net.node('Gather', ['gs', 'zero'], 'all');
+  net.node('Div', ['all', 'heads'], 'again');
+  net.node('Concat', ['again', 'heads', one('four', 4)], 'back', { axis: 0 });
+  net.node('Reshape', ['g', 'back'], 'g3');
+  net.node('ReduceSum', ['g3', one('last', 2)], 'o', { keepdims: 0 });
+  net.node('MatMul', ['o', net.weight('w3', [6, 3])], 'y');
+  const { dims, batches, drift } = await stripped(net.file(['N', 5], ['N', 3]));
+  expect([dims('w1'), dims('w2'), dims('w3')]).toEqual([
+    [5, 4],
+    [1, 4],
+    [4, 3],
+  ]);
+  expect([batches, drift.maxRelative < 1e-5]).toEqual([[1, 3], true]);
+});
