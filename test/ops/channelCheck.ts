@@ -343,14 +343,15 @@ function cutOf(
     },
     insertBefore: (index, make, list) => {
       take(list);
-      before.push(make(proto.input[index], `before${index}`));
-      proto.input[index] = `before${index}`;
+      const to = `before${index}/${before.length}`;
+      before.push(make(proto.input[index], to));
+      proto.input[index] = to;
     },
     insertAfter: (index, make, list) => {
       take(list);
       const to = proto.output[index];
       proto.output[index] = `${to}/inner`;
-      after.push(make(`${to}/inner`, to));
+      after.unshift(make(`${to}/inner`, to));
     },
   });
   return { nodes: [...before, proto, ...after], constants };
