@@ -50,7 +50,10 @@ describe('strip --random', () => {
   it('takes sample inputs, and proves at batch 1 as well', async () => {
     await inFolder(async (folder) => {
       const model = await folder.put('in.onnx', net);
-      const samples = await folder.put('in.npz', npz({ input: [[2, 4], Float32Array.from({ length: 8 }, (_, i) => Math.sin(i))] }));
+      const samples = await folder.put(
+        'in.npz',
+        npz({ input: [[2, 4], Float32Array.from({ length: 8 }, (_, i) => Math.sin(i))] }),
+      );
       const { exit, out } = await run('strip', model, folder.of('out.onnx'), '--random', '0.3', '--inputs', samples);
       expect(exit).toBe(0);
       expect(out).toContain('Proved on batches of 1 and 2 given inputs');
