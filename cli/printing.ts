@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { GradientReport } from '../src/checkGradients.js';
 import type { Comparison } from '../src/compare.js';
 import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
-import type { AxisFacts, Inspection, WeightAxisFacts } from '../src/report/inspection.js';
+import { type AxisFacts, byWeight, type Inspection, reasonOf, type WeightAxisFacts } from '../src/report/inspection.js';
 import type { ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
 import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
 
@@ -135,9 +135,7 @@ export function printInspection(inspection: Inspection): string {
       `and ${weights.length - MOST_LINES} more weights (--json lists them all, --html draws them)`,
     ...section(
       'Pinned: these channels stay',
-      inspection.pinned.map(
-        (p) => `${p.channels} of ${p.of} channels of ${p.node}: ${p.why} (${[p.by, p.op].filter(Boolean).join(', ')})`,
-      ),
+      inspection.pinned.map((p) => `${p.channels} of ${p.of} channels of ${p.node}: ${reasonOf(p)}`),
     ),
     ...section(
       'Trained',
@@ -162,12 +160,6 @@ function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
-function byWeight(axes: readonly WeightAxisFacts[]): Map<string, WeightAxisFacts[]> {
-  const weights = new Map<string, WeightAxisFacts[]>();
-  for (const axis of axes) weights.set(axis.weight, [...(weights.get(axis.weight) ?? []), axis]);
-  return weights;
-}
-
 /** Indices of an axis that can go, and the families that they go with. */
 function share(axis: WeightAxisFacts, number: ReadonlyMap<string, string>): string {
   const { removable, blockwise, families, shape } = axis;
@@ -176,7 +168,7 @@ function share(axis: WeightAxisFacts, number: ReadonlyMap<string, string>): stri
 }
 
 function pinsOf(axes: readonly WeightAxisFacts[]): string {
-  const pins = axes.flatMap((a) => a.pinned.map((p) => `${p.why} (${[p.by, p.op].filter(Boolean).join(', ')})`));
+  const pins = axes.flatMap((a) => a.pinned.map(reasonOf));
   return [...new Set(pins)].join('; ');
 }
 

@@ -88,7 +88,7 @@ function greatestDivisor(a: number, b: number): number {
 }
 
 /** Like `shiftInts`, behind output `index`: its readers see the shifted integers. */
-export function shiftOutput(cut: CutNode, index: number, delta: readonly number[]): void {
+function shiftOutput(cut: CutNode, index: number, delta: readonly number[]): void {
   if (delta.every((d) => d === 0)) return;
   const value = cut.outputs[index];
   const name = `${value.name}/delta`;

@@ -165,7 +165,10 @@ interface Distance {
 /** Whether nothing in a tensor is a number: what equals that proves nothing. */
 function isVoid(tensor: Tensor): boolean {
   const numbers = numbersOf(tensor);
-  return numbers !== undefined && numbers.length > 0 && Array.from(numbers).every(Number.isNaN);
+  if (!numbers) return false;
+  let at = 0;
+  while (at < numbers.length && Number.isNaN(numbers[at])) at++;
+  return numbers.length > 0 && at === numbers.length;
 }
 
 /** @returns how far two tensors lie apart (NaN equals NaN), or undefined where their shapes or types differ. */

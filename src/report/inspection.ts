@@ -81,3 +81,16 @@ export interface Inspection {
   readonly trained: readonly TrainedNote[];
   readonly notes: readonly string[];
 }
+
+/** @returns the axes of each weight, in their order. */
+export function byWeight(axes: readonly WeightAxisFacts[]): Map<string, WeightAxisFacts[]> {
+  const weights = new Map<string, WeightAxisFacts[]>();
+  for (const axis of axes) weights.set(axis.weight, [...(weights.get(axis.weight) ?? []), axis]);
+  return weights;
+}
+
+/** @returns why channels stay, with the node that pins them. */
+export function reasonOf({ by, op, why }: Pick<PinnedFacts, 'by' | 'op' | 'why'>): string {
+  const where = [by, op].filter(Boolean).join(', ');
+  return where ? `${why} (${where})` : why;
+}

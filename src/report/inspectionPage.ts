@@ -1,6 +1,13 @@
 import { basename } from 'node:path';
 import { formatBytes, formatCount, formatInteger } from './format.js';
-import type { AxisFacts, FamilyFacts, Inspection, WeightAxisFacts } from './inspection.js';
+import {
+  type AxisFacts,
+  byWeight,
+  type FamilyFacts,
+  type Inspection,
+  reasonOf,
+  type WeightAxisFacts,
+} from './inspection.js';
 
 /**
  * Draws an inspection as one HTML page that needs nothing else: the axes of all weights as bars, what can be removed in
@@ -10,8 +17,6 @@ export function inspectionPage(inspection: Inspection): string {
   const { path, opset, producer, params, macs, bytes, families, weights } = inspection;
   const number = new Map(families.map((f, i) => [f.name, i]));
   const units = families.reduce((sum, f) => sum + f.units, 0);
-  const byWeight = new Map<string, WeightAxisFacts[]>();
-  for (const axis of weights) byWeight.set(axis.weight, [...(byWeight.get(axis.weight) ?? []), axis]);
   const facts = [
     `opset ${opset}`,
     producer && `made by ${producer}`,
@@ -36,7 +41,7 @@ export function inspectionPage(inspection: Inspection): string {
 <p class="note">A bar for every axis: <span class="key removable"></span> can be removed, one colour for each family of
 units that go together (point at one to see where else); <span class="key grouped"></span> goes as its groups do;
 <span class="key pinned"></span> stays.</p>
-<div class="weights">${[...byWeight].map(([name, axes]) => card(name, axes, number)).join('\n')}</div>
+<div class="weights">${[...byWeight(weights)].map(([name, axes]) => card(name, axes, number)).join('\n')}</div>
 <h2>Families</h2>
 ${families.length > 0 ? `<div class="scroll"><table><thead><tr><th></th><th>units of</th><th>units</th><th>parameters</th><th>MACs</th><th>made by</th><th>read by</th></tr></thead>\n<tbody>${families.map(familyRow).join('\n')}</tbody></table></div>` : '<p>There are no removable units.</p>'}
 ${list(
@@ -58,7 +63,7 @@ function card(name: string, axes: readonly WeightAxisFacts[], number: ReadonlyMa
   const bars = axes.map((axis) => bar(axis, number)).join('');
   const reasons = new Map<string, number[]>();
   for (const { axis, pinned } of axes)
-    for (const p of pinned) reasons.set(reason(p), [...(reasons.get(reason(p)) ?? []), axis]);
+    for (const p of pinned) reasons.set(reasonOf(p), [...(reasons.get(reasonOf(p)) ?? []), axis]);
   const why = [...reasons].map(
     ([text, at]) => `<div class="why">${at.length > 1 ? 'axes' : 'axis'} ${at.join(', ')}: ${escaped(text)}</div>`,
   );
@@ -83,16 +88,11 @@ function bar(facts: WeightAxisFacts, number: ReadonlyMap<string, number>): strin
     ...(blockwise > 0
       ? [part(blockwise, 'grouped', '', `${blockwise} of ${size} go as the channels of their groups`)]
       : []),
-    ...pinned.map((p) => part(p.indices, 'pinned', '', `${p.indices} of ${size} stay: ${reason(p)}`)),
+    ...pinned.map((p) => part(p.indices, 'pinned', '', `${p.indices} of ${size} stay: ${reasonOf(p)}`)),
   ];
   const can = removable + blockwise;
   const count = units > 0 && units !== removable ? `${can}/${size} (${units} units)` : `${can}/${size}`;
   return `<div class="axis"><span>axis ${axis}</span><div class="bar">${parts.join('')}</div><span>${count}</span></div>`;
-}
-
-function reason({ by, op, why }: WeightAxisFacts['pinned'][number]): string {
-  const where = [by, op].filter(Boolean).join(', ');
-  return where ? `${why} (${where})` : why;
 }
 
 function familyRow(family: FamilyFacts, n: number): string {
