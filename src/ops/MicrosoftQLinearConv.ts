@@ -1,6 +1,5 @@
-import { convMacs } from './Conv.js';
-import { convolving, quantisedConvExample, quantisedConvolution } from './quantisedConvolution.js';
-import { wholeNumbers } from './quantised.js';
+import { QLinearConv } from './QLinearConv.js';
+import { quantisedConvExample } from './quantisedConvolution.js';
 import { defineOp } from './spec.js';
 
 /**
@@ -9,14 +8,9 @@ import { defineOp } from './spec.js';
  * Source: com.microsoft QLinearConv 1.
  */
 export const MicrosoftQLinearConv = defineOp({
-  op: 'QLinearConv',
+  ...QLinearConv,
   domain: 'com.microsoft',
-  inputs: ['x', 'x_scale', 'x_zero_point', 'w', 'w_scale', 'w_zero_point', 'y_scale', 'y_zero_point', 'B?'],
-  outputs: ['y'],
-  trains: [3, 8],
-  grad: wholeNumbers,
-  channels: quantisedConvolution,
-  macs: (node) => convMacs(convolving(node, [node.inputs[0], node.inputs[3]])),
+  since: 1,
   examples: [
     quantisedConvExample('channels last', [1, 5, 5, 3], [4, 3, 3, 3], { pads: [1, 1, 1, 1], channels_last: 1 }, 4),
     quantisedConvExample('channels last, depthwise', [1, 5, 5, 3], [3, 1, 3, 3], { group: 3, channels_last: 1 }, 1),
