@@ -1,6 +1,7 @@
 import { sizeOf } from '../tensor/tensor.js';
 import { once } from './BatchNormalization.js';
-import { type ChannelRelation, defineOp, type Link, type Pin } from './spec.js';
+import { normedChannels } from './normedChannels.js';
+import { defineOp } from './spec.js';
 
 /*
  * Z = (X − mean) · inv over the n elements of the trailing axes, Y = Z · Scale + B: with u = Scale · dY,
@@ -32,23 +33,12 @@ export const LayerNormalization = defineOp({
       () => dy!,
     ];
   },
-  channels: ({ inputs, outputs, attrs }): ChannelRelation => {
-    const [x, ...parameters] = inputs;
-    const y = outputs[0];
-    const first = firstAxis(attrs.int('axis', -1), x!.shape.length);
-    const why = 'every channel enters the mean and deviation of this LayerNormalization';
-    const pins: Pin[] = [];
-    const links: Link[] = [];
-    x!.shape.forEach((_, axis) => {
-      if (axis < first) links.push({ from: { value: x!, axis }, to: { value: y, axis }, constants: 'never' });
-      else pins.push({ at: { value: x!, axis }, why }, { at: { value: y, axis }, why });
-    });
-    for (const value of [...parameters, ...outputs.slice(1)]) {
-      value?.shape.forEach((_, axis) => {
-        pins.push({ at: { value, axis }, why });
-      });
-    }
-    return { links, pins };
+  channels: ({ op, inputs, outputs, attrs }) => {
+    const first = firstAxis(attrs.int('axis', -1), outputs[0].shape.length);
+    return normedChannels(
+      { op, inputs, outputs },
+      { first, summed: [0], scale: 1, shift: 2, wide: [0], epsilon: 1e-5 },
+    );
   },
   examples: [
     { title: 'the last axis', inputs: [[2, 3, 5], [5], [5]], parameters: [1, 2], opset: 17 },

@@ -1,8 +1,8 @@
 import { Attributes } from '../onnx/attributes.js';
 import { Formula, spelledOut } from './formula.js';
 import { front } from './knownInts.js';
-import { axisOf, pinsOf } from './links.js';
-import { defineOp, type Link } from './spec.js';
+import { normedChannels } from './normedChannels.js';
+import { defineOp } from './spec.js';
 
 /** Y = X / √(mean of X² over the trailing axes + ε) · scale. */
 export const RMSNormalization = defineOp({
@@ -12,15 +12,9 @@ export const RMSNormalization = defineOp({
   outputs: ['Y'],
   trains: [1],
   grad: spelledOut,
-  channels: ({ inputs: [x, scale], outputs: [y], attrs }) => {
-    const first = front(attrs.int('axis', -1), y.shape.length);
-    const why = 'every channel enters the root mean square of this RMSNormalization';
-    return {
-      links: y.shape
-        .slice(0, first)
-        .map((_, axis): Link => ({ from: axisOf(x!, axis), to: axisOf(y, axis), constants: 'never' })),
-      pins: [...[x!, y].flatMap((value) => pinsOf(value, why).slice(first)), ...pinsOf(scale!, why)],
-    };
+  channels: (node) => {
+    const first = front(node.attrs.int('axis', -1), node.outputs[0].shape.length);
+    return normedChannels(node, { first, summed: [0], scale: 1, wide: [0], epsilon: 1e-5 });
   },
   normalise: (node, context) => {
     const [x, scale] = node.input;

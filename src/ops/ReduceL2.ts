@@ -4,5 +4,6 @@ import { reduction } from './reduction.js';
 export const ReduceL2 = reduction({
   op: 'ReduceL2',
   constants: 'zero',
+  zeros: 'nothing',
   grad: (g, { x, y, dy }) => g.mul(x, g.div(dy, g.where(g.greater(y, 0), y, 1))),
 });

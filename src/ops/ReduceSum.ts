@@ -1,3 +1,3 @@
 import { reduction } from './reduction.js';
 
-export const ReduceSum = reduction({ op: 'ReduceSum', constants: 'zero', grad: (_, { dy }) => dy });
+export const ReduceSum = reduction({ op: 'ReduceSum', constants: 'zero', zeros: 'nothing', grad: (_, { dy }) => dy });

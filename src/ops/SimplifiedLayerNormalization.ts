@@ -1,10 +1,9 @@
 import { Attributes } from '../onnx/attributes.js';
 import { Formula } from './formula.js';
-import { pinAll } from './links.js';
-import { rootMeanSquare, skipChannels } from './skipNorm.js';
+import { front } from './knownInts.js';
+import { normedChannels } from './normedChannels.js';
+import { rootMeanSquare } from './skipNorm.js';
 import { defineOp, refused } from './spec.js';
-
-const channels = skipChannels({ summed: [0], scale: 1 });
 
 /**
  * Y = X / √(mean(X²) + ε) · scale over the last axis. No opset of ONNX has it, but onnxruntime writes it into ONNX's domain.
@@ -31,9 +30,8 @@ export const SimplifiedLayerNormalization = defineOp({
     return formula.nodes;
   },
   channels: (node) => {
-    const axis = node.attrs.int('axis', -1);
-    const rank = node.inputs[0]!.shape.length;
-    return axis === -1 || axis === rank - 1 ? channels(node) : pinAll(node, 'it norms more than the last axis');
+    const first = front(node.attrs.int('axis', -1), node.outputs[0].shape.length);
+    return normedChannels(node, { first, summed: [0], scale: 1, wide: [0], epsilon: 1e-5 });
   },
   examples: [
     { title: 'the last axis', inputs: [[2, 3, 5], [5]], parameters: [1], attributes: { epsilon: { float: 1e-6 } } },

@@ -1,22 +1,29 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
+import { isFloat } from '../tensor/half.js';
 import { int64, sizeOf } from '../tensor/tensor.js';
 import { listBecomesInput } from './axesForm.js';
 import { front, ints, intsOf } from './knownInts.js';
 import { pinAll } from './links.js';
-import type { ChannelRule, Example, Link, OpNode, OpSpec } from './spec.js';
+import type { AxisRef, ChannelRule, CutNode, Example, Link, OpNode, OpSpec } from './spec.js';
+import { recount } from './statistics.js';
 
 /** What a reduction leaves open. */
 export interface Reduction {
   readonly op: string;
   /** What it makes of a channel that holds one constant, over any number of positions. */
   readonly constants: Link['constants'];
+  /**
+   * What zeros along a reduced axis leave of it: `nothing` - a sum, which is the same without them; `count` - a mean, in which
+   * they are counted. Absent: they may make a difference.
+   */
+  readonly zeros?: 'nothing' | 'count';
   /** dx; `y` and `dy` have size-1 axes in the reduced places, `count` is the number of elements that are reduced. */
   readonly grad: (g: GraphBuilder, at: { x: Value; y: Value; dy: Value; axes: number[]; count: number }) => Value;
   readonly range?: readonly [number, number];
 }
 
 /** @returns the spec of a reduction over axes. Shapes are all that rules need: kept axes keep their order. */
-export function reduction({ op, constants, grad, range }: Reduction): OpSpec {
+export function reduction({ op, constants, zeros, grad, range }: Reduction): OpSpec {
   const since = op === 'ReduceSum' ? 13 : 18;
   return {
     op,
@@ -33,7 +40,7 @@ export function reduction({ op, constants, grad, range }: Reduction): OpSpec {
       };
       return [formula, ...rest.map(() => null)];
     },
-    channels: reducedChannels(constants),
+    channels: reducedChannels(constants, zeros),
     normalise: listBecomesInput('axes', since),
     examples: examplesOf(since, range),
   };
@@ -51,8 +58,8 @@ function axesOrAll(given: readonly number[] | undefined, rank: number, noop: boo
   return noop ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
-/** Kept axes carry their channels; reduced ones are pinned. */
-function reducedChannels(constants: Link['constants']): ChannelRule {
+/** Kept axes carry their channels; reduced ones lose zeros at most. */
+function reducedChannels(constants: Link['constants'], zeros: Reduction['zeros']): ChannelRule {
   return (node) => {
     const [x] = node.inputs;
     const [y] = node.outputs;
@@ -67,8 +74,11 @@ function reducedChannels(constants: Link['constants']): ChannelRule {
       if (!reduced) links.push({ from: { value: x!, axis }, to: { value: y, axis: to }, constants });
       if (!reduced || keepdims) to++;
     }
+    const over = axes.map((axis): AxisRef => ({ value: x!, axis }));
     const why = `${node.op} mixes all channels of this axis`;
-    return { links, pins: axes.map((axis) => ({ at: { value: x!, axis }, why })) };
+    if (!zeros || !isFloat(x!.dtype)) return { links, pins: over.map((at) => ({ at, why })) };
+    const contractions = over.map((at) => ({ a: at, b: at }));
+    return { links, contractions, ...(zeros === 'count' && { patch: (cut: CutNode) => recount(cut, 0, over) }) };
   };
 }
 

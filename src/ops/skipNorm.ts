@@ -1,8 +1,8 @@
 import { Attributes } from '../onnx/attributes.js';
 import type { NodeProto } from '../onnx/proto.js';
 import { Formula } from './formula.js';
-import { pinsOf } from './links.js';
-import type { ChannelRule, Link, NormaliseContext, Pin } from './spec.js';
+import { normedChannels } from './normedChannels.js';
+import type { ChannelRule, NormaliseContext } from './spec.js';
 
 /** Emits Y = X / √(mean(X²) + ε) · scale over the axes from `axis` (negative) on. */
 export function rootMeanSquare(
@@ -16,6 +16,9 @@ export function rootMeanSquare(
   formula.apply('Mul', [formula.apply('Div', [x, deviation]), scale], {}, output);
 }
 
+/** ε of com.microsoft's operators where none is given. */
+const EPSILON = 1e-12;
+
 /** The inputs of an operator that adds before it norms: which are summed, in which order, and the norm's own. */
 export interface Summands {
   readonly summed: readonly number[];
@@ -27,7 +30,7 @@ export interface Summands {
 export function skipForm(node: NodeProto, context: NormaliseContext, { summed, scale, shift }: Summands): NodeProto[] {
   const formula = new Formula(node, context);
   const read = (input: number): string => node.input[input] ?? '';
-  const epsilon = new Attributes(node).float('epsilon', 1e-12);
+  const epsilon = new Attributes(node).float('epsilon', EPSILON);
   const [first, ...rest] = summed.map(read).filter((name) => name !== '');
   const given = node.output[3] || undefined;
   const sum = rest.reduce(
@@ -43,29 +46,10 @@ export function skipForm(node: NodeProto, context: NormaliseContext, { summed, s
   return formula.nodes;
 }
 
-/** The last axis enters the statistics; the others of the summands are those of the first output. */
-export function skipChannels({ summed }: Summands): ChannelRule {
+/** @returns the channel rule of a norm over the last axis of a sum, whose fourth output is that sum. */
+export function skipChannels(summands: Summands): ChannelRule {
   return ({ op, inputs, outputs }) => {
-    const why = `every channel enters the statistics of this ${op}`;
-    const rank = outputs[0].shape.length;
-    const links: Link[] = [];
-    const pins: Pin[] = outputs.map((value) => ({ at: { value, axis: rank - 1 }, why }));
-    inputs.forEach((value, i) => {
-      if (!value) return;
-      if (!summed.includes(i)) pins.push(...pinsOf(value, why));
-      else {
-        value.shape.forEach((size, axis) => {
-          const from = { value, axis };
-          const to = axis - value.shape.length + rank;
-          if (to === rank - 1) pins.push({ at: from, why });
-          else {
-            for (const y of outputs) {
-              if (size === y.shape[to]) links.push({ from, to: { value: y, axis: to }, constants: 'never' });
-            }
-          }
-        });
-      }
-    });
-    return { links, pins };
+    const first = outputs[0].shape.length - 1;
+    return normedChannels({ op, inputs, outputs }, { ...summands, first, wide: [0, 3], epsilon: EPSILON });
   };
 }

@@ -196,6 +196,8 @@ export interface ChannelRelation {
   readonly contractions?: readonly Contraction[];
   readonly pins?: readonly Pin[];
   readonly quotas?: readonly Quota[];
+  /** Axes over which this node counts zeros: those that a Pad put behind the channels stay, for they were left there by a cut. */
+  readonly counted?: readonly AxisRef[];
   /** Axes of which this node reads the number of channels only, never what they hold: `patch` makes that number good. */
   readonly free?: readonly AxisRef[];
   /**

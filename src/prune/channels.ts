@@ -198,6 +198,7 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     }
   }
   for (const { at: ref, reason } of seams) pin(ref, reason);
+  pinFilling(related, atoms, at, (reason) => reasons.push(reason) - 1);
   if (options.keep) {
     for (const name of values.keys()) {
       const given = parameters.get(name)?.name ?? name;
@@ -234,6 +235,30 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     slotOf: at,
     captured: (node) => capturedBy(graph.node[node]),
   };
+}
+
+/** Pins the zeros that a Pad put behind channels for a norm to count: see `ChannelRelation.counted`. */
+function pinFilling(
+  nodes: readonly RelatedNode[],
+  atoms: Atoms,
+  at: (ref: AxisRef) => number,
+  add: (reason: PinReason) => number,
+): void {
+  const pads = new Map(nodes.filter((n) => n.channel.op === 'Pad').map((n) => [n.channel.outputs[0].name, n]));
+  for (const { proto, relation } of nodes) {
+    for (const ref of relation.counted ?? []) {
+      const links = pads.get(ref.value.name)?.relation.links ?? [];
+      const map = links.find((l) => l.to.value.name === ref.value.name && l.to.axis === ref.axis)?.map;
+      const filling = map ? map.length - 1 - map.findLastIndex((i) => i >= 0) : 0;
+      if (filling === 0) continue;
+      const reason = {
+        node: proto.name || proto.output[0],
+        op: proto.opType,
+        why: 'it stands for channels that are gone',
+      };
+      atoms.pin(at(ref) + ref.value.shape[ref.axis] - filling, filling, add(reason));
+    }
+  }
 }
 
 function layOut(nodes: readonly GraphNode[]): Map<string, Slots> {

@@ -40,7 +40,8 @@ export async function analyseFlow(channels: Channels, measure: Measure): Promise
   const candidates = new ConstantPass(channels, undefined).run();
   const values = [...channels.values.values()].filter(
     (v) =>
-      v.runtime && v.base.some((base, a) => candidates.constant.subarray(base, base + v.value.shape[a]).includes(1)),
+      isFollowed(v) &&
+      v.base.some((base, a) => candidates.constant.subarray(base, base + v.value.shape[a]).includes(1)),
   );
   const levels = await measure(values);
   const found = new ConstantPass(channels, levels).run();
@@ -48,6 +49,11 @@ export async function analyseFlow(channels: Channels, measure: Measure): Promise
 }
 
 type Found = Omit<Flow, 'needed'>;
+
+/** Whether runs tell what a value holds: it is computed, or follows from constants and sizes that change from run to run. */
+function isFollowed({ runtime, value: { known, dtype } }: Slots): boolean {
+  return runtime || (isFloat(dtype) && known?.stable !== 'all');
+}
 
 /** The forward pass; without levels it is optimistic: every constant may be zero. */
 class ConstantPass {
@@ -101,7 +107,7 @@ class ConstantPass {
     for (const node of this.channels.nodes) {
       for (const output of node.channel.outputs) {
         const slots = this.channels.values.get(output.name);
-        if (!slots?.runtime) continue;
+        if (!slots || !isFollowed(slots)) continue;
         output.shape.forEach((size, axis) => {
           this.accept(slots, axis, this.follow(node, { value: output, axis }, size));
         });

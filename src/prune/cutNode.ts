@@ -1,7 +1,8 @@
+import { Attributes } from '../onnx/attributes.js';
 import type { GraphProto, NodeProto } from '../onnx/proto.js';
 import type { AxisRef, ChannelNode, ChannelValue, CutNode } from '../ops/spec.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import type { Channels } from './channels.js';
+import type { Channels, RelatedNode } from './channels.js';
 import type { Contents } from './cutContents.js';
 
 type Make = Parameters<CutNode['insertAfter']>[1];
@@ -37,13 +38,15 @@ export class CutView {
       },
       insertBefore: (input, make, constants) => {
         const from = node.input[input];
+        if (this.joinsPad(from, make('', ''), constants)) return;
         const to = contents.fresh(`${from}/cut`);
         this.insert(this.before, index, make, from, to, constants);
         node.input[input] = to;
       },
       insertAfter: (output, make, constants) => {
         const to = node.output[output];
-        if (this.joinsNextAdd(to, make('', ''), constants)) return;
+        const inserted = make('', '');
+        if (this.joinsNext(to, inserted, constants) || this.isTakenAnyway(to, inserted)) return;
         const from = contents.fresh(`${to}/cut`);
         this.insert(this.after, index, make, from, to, constants);
         node.output[output] = from;
@@ -69,32 +72,60 @@ export class CutView {
     where.set(index, where === this.before ? [...list, node] : [node, ...list]);
   }
 
-  /** Adds a constant that is to be added behind a value to the one that its only reader adds anyway. */
-  private joinsNextAdd(value: string, inserted: NodeProto, constants: Constants = []): boolean {
-    const { source, nodes } = this.channels;
-    if (inserted.opType !== 'Add' || constants.length !== 1) return false;
+  /** Lets a constant that is to be added or multiplied join the one that the value's only reader adds or multiplies anyway. */
+  private joinsNext(value: string, inserted: NodeProto, constants: Constants = []): boolean {
+    const { opType } = inserted;
+    if ((opType !== 'Add' && opType !== 'Mul') || constants.length !== 1) return false;
     const { tensor } = constants[0];
-    const outside = source.model.graph.output.some((o) => o.name === value);
-    const readers = nodes.filter(
-      (n) => n.proto.input.includes(value) || this.channels.captured(n.index).includes(value),
-    );
-    const [reader] = readers;
-    if (outside || readers.length !== 1 || reader.proto.opType !== 'Add' || reader.proto.domain) return false;
+    const reader = this.onlyReader(value);
+    if (reader?.proto.opType !== opType || reader.proto.domain) return false;
     const operands = reader.channel.inputs.filter((x) => x?.name !== value);
-    const [bias] = operands;
-    const old = operands.length === 1 && bias ? this.contents.get(reader.index, bias) : undefined;
+    const [other] = operands;
+    const old = operands.length === 1 && other ? this.contents.get(reader.index, other) : undefined;
     if (!old || !sameBroadcast(old, tensor)) return false;
     const [a, b] = [old.data, tensor.data];
     if (!(a instanceof Float32Array && b instanceof Float32Array)) return false;
-    this.contents.set(
-      reader.index,
-      bias!,
-      float32(
-        old.dims,
-        a.map((x, i) => x + b[i]),
-      ),
-    );
+    const joined = a.map((x, i) => (opType === 'Add' ? x + b[i] : x * b[i]));
+    this.contents.set(reader.index, other!, float32(old.dims, joined));
     return true;
+  }
+
+  /** Lets zeros that are to be appended join those that an earlier cut appended. */
+  private joinsPad(value: string, inserted: NodeProto, constants: Constants = []): boolean {
+    if (inserted.opType !== 'Pad') return false;
+    const maker = this.channels.nodes.find((n) => n.proto.opType === 'Pad' && n.proto.output[0] === value);
+    if (!maker || maker.channel.inputs.length > 2 || this.onlyReader(value) === undefined) return false;
+    if (new Attributes(maker.proto).string('mode', 'constant') !== 'constant') return false;
+    const pads = maker.channel.inputs[1];
+    const old = pads && this.contents.get(maker.index, pads);
+    if (!old || constants.length !== 1) return false;
+    const more = constants[0].tensor.data as BigInt64Array;
+    const sum = (old.data as BigInt64Array).map((n, i) => n + more[i]);
+    if (old.data.length !== more.length) return false;
+    this.contents.set(maker.index, pads, { ...old, data: sum } as Tensor);
+    return true;
+  }
+
+  /** Whether a value is cut to its first channels by its only reader: that says how many by itself. */
+  private isTakenAnyway(value: string, inserted: NodeProto): boolean {
+    if (inserted.opType !== 'Slice') return false;
+    const reader = this.onlyReader(value);
+    if (reader?.proto.opType !== 'Slice') return false;
+    const [x] = reader.channel.inputs;
+    const last = x!.shape.length - 1;
+    const links = reader.relation.links ?? [];
+    const map = links.find((l) => l.from.value === x && l.from.axis === last)?.map;
+    return map !== undefined && map.length < x!.shape[last] && map.every((from, to) => from === to);
+  }
+
+  /** @returns the one node that reads a value, where nothing else does. */
+  private onlyReader(value: string): RelatedNode | undefined {
+    const { source, nodes } = this.channels;
+    if (source.model.graph.output.some((o) => o.name === value)) return undefined;
+    const readers = nodes.filter(
+      (n) => n.proto.input.includes(value) || this.channels.captured(n.index).includes(value),
+    );
+    return readers.length === 1 ? readers[0] : undefined;
   }
 
   /** Puts the inserted nodes into the graph. */

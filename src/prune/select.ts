@@ -52,7 +52,7 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
           const unit = channels.unit[slot];
           // What is no constant has no level.
           const isZero = flow.constant[slot] === 0 || flow.level[slot] === zeros[k];
-          if (unit >= 0 && flow.needed[slot] && !isZero) alive[unit] = 1;
+          if (unit >= 0 && (flow.needed[slot] || value.known) && !isZero) alive[unit] = 1;
         }
       });
   for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;

@@ -1,4 +1,5 @@
 import { specOf } from '../ops/index.js';
+import type { ChannelValue } from '../ops/spec.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { type Channels, groupSizes, type PinReason, type RelatedNode } from './channels.js';
 import { zeroPointsOf } from './zeroPoints.js';
@@ -55,7 +56,7 @@ export function unitsOf(channels: Channels, trained?: (parameter: string) => boo
   const made: UnitParts[] = Array.from({ length: channels.units }, () => new Map());
   const read: UnitParts[] = Array.from({ length: channels.units }, () => new Map());
   for (const [name, { value }] of channels.parameters) {
-    const maker = makingAxis(roles, name, value.shape.length);
+    const maker = makingAxis(roles, channels, value);
     value.shape.forEach((size, axis) => {
       const role = roles.get(`${axis} ${name}`);
       if (!role || (role !== 'reads' && axis !== maker)) return;
@@ -146,11 +147,18 @@ function addElements(channels: Channels, { parameter, axis, map }: UnitPart, sum
   for (const unit of map) if (unit >= 0) sums[unit] += each;
 }
 
-/** The axis along which a parameter makes units: groups must not overlap, so there is one. */
-function makingAxis(roles: ReadonlyMap<string, Role>, name: string, rank: number): number {
-  const axes = Array.from({ length: rank }, (_, axis) => axis);
-  const weight = axes.find((axis) => roles.get(`${axis} ${name}`) === 'makes');
-  return weight ?? axes.find((axis) => roles.get(`${axis} ${name}`) === 'shifts') ?? -1;
+/** The axis along which a parameter makes units: groups must not overlap, so there is one, and one that can be cut. */
+function makingAxis(roles: ReadonlyMap<string, Role>, channels: Channels, value: ChannelValue): number {
+  const axes = value.shape.map((_, axis) => axis);
+  const having = (role: Role) => axes.filter((axis) => roles.get(`${axis} ${value.name}`) === role);
+  const [weight] = having('makes');
+  if (weight !== undefined) return weight;
+  const isCut = (axis: number) => {
+    const base = channels.slotOf({ value, axis });
+    return channels.unit.subarray(base, base + value.shape[axis]).some((unit) => unit >= 0);
+  };
+  const shifts = having('shifts');
+  return shifts.find(isCut) ?? shifts[0] ?? -1;
 }
 
 /** @returns roles by `<axis> <name>`, for parameters that nodes read directly or through nodes on constants. */
