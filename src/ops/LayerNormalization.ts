@@ -35,10 +35,7 @@ export const LayerNormalization = defineOp({
   },
   channels: ({ op, inputs, outputs, attrs }) => {
     const first = firstAxis(attrs.int('axis', -1), outputs[0].shape.length);
-    return normedChannels(
-      { op, inputs, outputs },
-      { first, summed: [0], scale: 1, shift: 2, wide: [0], epsilon: 1e-5 },
-    );
+    return normedChannels({ op, inputs, outputs }, { first, summed: [0], scale: 1, shift: 2, epsilon: 1e-5 });
   },
   examples: [
     { title: 'the last axis', inputs: [[2, 3, 5], [5], [5]], parameters: [1, 2], opset: 17 },

@@ -14,7 +14,7 @@ export const RMSNormalization = defineOp({
   grad: spelledOut,
   channels: (node) => {
     const first = front(node.attrs.int('axis', -1), node.outputs[0].shape.length);
-    return normedChannels(node, { first, summed: [0], scale: 1, wide: [0], epsilon: 1e-5 });
+    return normedChannels(node, { first, summed: [0], scale: 1, epsilon: 1e-5 });
   },
   normalise: (node, context) => {
     const [x, scale] = node.input;

@@ -31,7 +31,7 @@ export const SimplifiedLayerNormalization = defineOp({
   },
   channels: (node) => {
     const first = front(node.attrs.int('axis', -1), node.outputs[0].shape.length);
-    return normedChannels(node, { first, summed: [0], scale: 1, wide: [0], epsilon: 1e-5 });
+    return normedChannels(node, { first, summed: [0], scale: 1, epsilon: 1e-5 });
   },
   examples: [
     { title: 'the last axis', inputs: [[2, 3, 5], [5]], parameters: [1], attributes: { epsilon: { float: 1e-6 } } },

@@ -24,7 +24,8 @@ export function broadcasting(
       return [{ from: { value, axis: from }, to: { value: output, axis }, constants }];
     });
   });
-  return { links, combine };
+  const winners = links.filter((l) => combine !== 'product' && zeroStays(operands.indexOf(l.from.value)));
+  return { links, combine, ...(winners.length > 0 && { gains: winners.map(({ from, to }) => ({ from, to })) }) };
 }
 
 export interface Broadcasting {

@@ -11,8 +11,6 @@ export interface Norm {
   readonly scale: number;
   /** The input that is added, which may be left out; absent: no mean is taken off, the norm is by the root mean square. */
   readonly shift?: number;
-  /** Outputs that have the shape of the sum: the normed one, and the sum itself. */
-  readonly wide: readonly number[];
   /** What the operator's ε is where none is given. */
   readonly epsilon: number;
 }
@@ -25,13 +23,14 @@ export function normedChannels(
   { op, inputs, outputs }: Pick<ChannelNode, 'op' | 'inputs' | 'outputs'>,
   norm: Norm,
 ): ChannelRelation {
-  const { first, summed, scale, shift, wide } = norm;
-  const y = outputs[wide[0]];
+  const { first, summed, scale, shift } = norm;
+  const y = outputs[0];
   const rank = y.shape.length;
   const gain = inputs[scale]!;
   const bias = shift === undefined ? undefined : inputs[shift];
   const why = `every channel enters the statistics of this ${op}`;
-  const results = wide.flatMap((i) => outputs[i] ?? []);
+  // The sum may be an output too; others hold a number for each place.
+  const results = outputs.filter((value) => String(value.shape) === String(y.shape));
   const vectors = [gain, ...(bias ? [bias] : [])];
   const perChannel = vectors.every((v) => v.known && v.shape.length === 1 && v.shape[0] === y.shape[rank - 1]);
   const free = first === rank - 1 && perChannel;
@@ -54,7 +53,7 @@ export function normedChannels(
           if (size === z.shape[to]) links.push({ from, to: { value: z, axis: to }, constants: constantsOf(to, z) });
     });
   }
-  const others = outputs.filter((value) => value && !results.includes(value));
+  const others = outputs.filter((value) => !results.includes(value));
   if (!free) {
     pins.push(...results.flatMap((z) => pinsOf(z, why).slice(first)), ...vectors.flatMap((v) => pinsOf(v, why)));
     return { links, pins: [...pins, ...others.flatMap((v) => pinsOf(v, why))] };
@@ -69,16 +68,18 @@ export function normedChannels(
     contractions: along.map((at) => ({ a: at, b: at })),
     ...(shift === undefined
       ? { patch: (cut: CutNode) => recountSquares(cut, last, gain, norm.epsilon) }
-      : { counted: along, patch: (cut: CutNode) => refill(cut, last, partsOf(inputs, norm, outputs)) }),
+      : {
+          counted: along,
+          patch: (cut: CutNode) => refill(cut, last, { ...operandsOf(inputs, norm), outputs: results }),
+        }),
   };
 }
 
-function partsOf(inputs: ChannelNode['inputs'], { summed, scale, shift, wide }: Norm, outputs: ChannelNode['outputs']) {
-  const vector = (i: number) => inputs[i]?.shape.length === 1;
-  const present = (i: number) => inputs[i] !== undefined;
+function operandsOf(inputs: ChannelNode['inputs'], { summed, scale, shift }: Norm) {
+  const given = summed.filter((i) => inputs[i] !== undefined);
+  const isVector = (i: number) => inputs[i]!.shape.length === 1;
   return {
-    inputs: summed.filter((i) => present(i) && !vector(i)),
-    vectors: [...summed.filter((i) => present(i) && vector(i)), scale, ...(shift === undefined ? [] : [shift])],
-    outputs: wide.filter((i) => outputs[i] !== undefined),
+    inputs: given.filter((i) => !isVector(i)),
+    vectors: [...given.filter(isVector), scale, ...(shift !== undefined && inputs[shift] ? [shift] : [])],
   };
 }

@@ -50,6 +50,6 @@ export function skipForm(node: NodeProto, context: NormaliseContext, { summed, s
 export function skipChannels(summands: Summands): ChannelRule {
   return ({ op, inputs, outputs }) => {
     const first = outputs[0].shape.length - 1;
-    return normedChannels({ op, inputs, outputs }, { ...summands, first, wide: [0, 3], epsilon: EPSILON });
+    return normedChannels({ op, inputs, outputs }, { ...summands, first, epsilon: EPSILON });
   };
 }

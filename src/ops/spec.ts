@@ -223,6 +223,7 @@ export interface ChannelRelation {
 export interface CutNode {
   /** The node itself: may be changed. */
   readonly node: NodeProto;
+  /** Of ONNX's own operators. */
   readonly opset: number;
   readonly inputs: readonly (ChannelValue | undefined)[];
   readonly outputs: readonly ChannelValue[];

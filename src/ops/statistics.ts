@@ -50,7 +50,7 @@ export interface Normed {
   readonly inputs: readonly number[];
   /** Parameters of one number per channel. */
   readonly vectors: readonly number[];
-  readonly outputs: readonly number[];
+  readonly outputs: readonly ChannelValue[];
 }
 
 /** Lets a node go on with as many channels as there were: with zeros behind those that are left. */
@@ -60,12 +60,12 @@ export function refill(cut: CutNode, at: AxisRef, { inputs, vectors, outputs }: 
   const missing = all - left;
   for (const index of inputs) appendZeros(cut, index, missing);
   for (const index of vectors) {
-    const value = cut.inputs[index];
-    const old = value && cut.parameter(value);
+    const value = cut.inputs[index]!;
+    const old = cut.parameter(value);
     if (old) cut.setParameter(value, lengthened(old, missing));
-    else if (value) appendZeros(cut, index, missing);
+    else appendZeros(cut, index, missing);
   }
-  for (const index of outputs) takeFirst(cut, index, left);
+  for (const value of outputs) takeFirst(cut, value, left);
 }
 
 /** Pads the last axis of an input. */
@@ -83,8 +83,8 @@ function appendZeros(cut: CutNode, index: number, count: number): void {
 }
 
 /** Leaves of the last axis of an output the first ones. */
-function takeFirst(cut: CutNode, index: number, count: number): void {
-  const value = cut.outputs[index];
+function takeFirst(cut: CutNode, value: ChannelValue, count: number): void {
+  const index = cut.node.output.indexOf(value.name);
   const axis = value.shape.length - 1;
   const name = `${value.name}/first`;
   if (cut.opset < 10) {

@@ -1,4 +1,5 @@
 import { Attributes } from '../onnx/attributes.js';
+import { opsetOf } from '../onnx/graph.js';
 import type { GraphProto, NodeProto } from '../onnx/proto.js';
 import type { AxisRef, ChannelNode, ChannelValue, CutNode } from '../ops/spec.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -26,7 +27,7 @@ export class CutView {
     const { contents } = this;
     return {
       node,
-      opset: channel.opset,
+      opset: opsetOf(this.channels.source.model),
       inputs: channel.inputs,
       outputs: channel.outputs,
       kept: this.kept,

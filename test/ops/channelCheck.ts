@@ -328,7 +328,7 @@ function cutOf(
   };
   relation.patch?.({
     node: proto,
-    opset: node.opset,
+    opset: net.opset,
     inputs: node.inputs,
     outputs: node.outputs,
     kept,
