@@ -36,8 +36,10 @@ export function unrolledLoop(node: NodeProto, trips: number, context: UnrollCont
   const work = new Iterations(body, context);
   let state = node.input.slice(2).map((name) => work.start(name));
   const parts: string[][] = node.output.slice(carried).map(() => []);
+  // The number of the iteration is a scalar, or a list of one where the body says so.
+  const counter = (body.input[0].type?.tensorType?.shape?.dim ?? []).map(() => 1);
   for (let t = 0; t < trips; t++) {
-    const given = [work.constant(int64([], [t])), work.constant(TRUE), ...state];
+    const given = [work.constant(int64(counter, [t])), work.constant(TRUE), ...state];
     const made = work.add(given, t);
     state = made.slice(1, 1 + carried);
     made.slice(1 + carried).forEach((name, k) => parts[k]?.push(name));

@@ -195,6 +195,27 @@ test('an If inside a Loop that looks at the iteration is known in each of them',
   expect(graph.nodes.map((n) => n.opType)).toEqual(['Relu', 'MatMul', 'Relu']);
 });
 
+test('the number of the iteration may be a list of one', async () => {
+  const loop = body(
+    [
+      makeNode('Add', ['i', 'one'], ['next']),
+      makeNode('Slice', ['before', 'i', 'next', 'axis'], ['row']),
+      makeNode('MatMul', ['row', 'w1'], ['p']),
+      makeNode('Add', ['before', 'p'], ['after']),
+      makeNode('Identity', ['going'], ['goes']),
+    ],
+    ['goes', 'after'],
+    { input: [makeValueInfo('i', 'int64', [1]), flags[1], makeValueInfo('before', 'float32')] },
+  );
+  const file = net({
+    nodes: [makeNode('Loop', ['trips', '', 'x'], ['y'], { body: loop })],
+    inputs: { x: ['batch', 3, 5] },
+    outputs: ['y'],
+    weights: { trips: int64([], [2]), one: int64([1], [1]), axis: int64([1], [1]), w1: weights([5, 5], 1) },
+  });
+  expect([...(await trained(file)).parameters.keys()]).toEqual(['w1']);
+});
+
 test('a Loop that is too long stays one, with the reason', async () => {
   const file = recurrent(4);
   const long = net({
