@@ -96,6 +96,12 @@ export function carriedBy(channels: Channels, flow: Flow, removed: Uint8Array, m
   return [...felt].flatMap((f, input) => (f ? [{ input, level: levels[input] }] : []));
 }
 
+/** @returns whether removed channels leave constants to biases or to other channels. */
+export function foldsConstants(channels: Channels, flow: Flow, { removed }: Selection): boolean {
+  for (const mix of mixesOf(channels)) if (carriedBy(channels, flow, removed, mix).length > 0) return true;
+  return false;
+}
+
 /** Merging writes into the weight itself, which quantised numbers are too coarse for, and stays within a group. */
 function canMerge(channels: Channels, mix: Mix): boolean {
   const whole = mix.groups === 1 || groupSizes(mix).ins === 1;

@@ -14,7 +14,7 @@ import { cutUnits } from './cut.js';
 import { flushSubnormals } from './flush.js';
 import { measureBy } from './measure.js';
 import { type Feeds, proveEqual, type StripDrift } from './prove.js';
-import { selectUnits } from './select.js';
+import { foldsConstants, selectUnits } from './select.js';
 import { type UnitFamily, unitsOf } from './units.js';
 
 /*
@@ -85,20 +85,23 @@ async function stripped(file: OnnxFile, analysis: Analysis, options: StripOption
     options.flush === false ? { model: original, flushed: 0 } : flushSubnormals(original);
   let model = clean;
   let alongside = options.alongside ?? [];
-  let seen = clean === original ? analysis : await analyse(fileOf(file, model), analysis.options);
+  let seen = clean === original ? analysis : undefined;
   const counts = new Map<string, { before: number; after: number }>();
+  let choices = true;
   // Zeros may lie in either direction of a grid (dimensions of all heads, whole heads): what one leaves the other finds.
   for (const blocks of [false, true]) {
-    for (let round = 0; round < ROUNDS; round++) {
-      const nodes = seen.channelNodes();
-      const relate = (m: ModelProto) => relateChannels({ ...sourceOf(seen, m), nodes }, { keep, blocks });
+    for (let round = 0; round < ROUNDS && (choices || !blocks); round++) {
+      const at = (seen ??= await analyse(fileOf(file, model), analysis.options));
+      const nodes = at.channelNodes();
+      const relate = (m: ModelProto) => relateChannels({ ...sourceOf(at, m), nodes }, { keep, blocks });
       const channels = relate(model);
-      if (blocks && !channels.choices) break;
+      choices = channels.choices;
+      if (blocks && !choices) break;
       const { families } = unitsOf(channels);
       if (!blocks && round === 0) for (const f of families) counts.set(f.name, { before: f.count, after: f.count });
       const flow = await analyseFlow(
         channels,
-        measureBy(seen.readable(model), [feedsOf(seen, seed, options)], channels.slots),
+        measureBy(at.readable(model), [feedsOf(at, seed, options)], channels.slots),
       );
       const selection = selectUnits(channels, flow);
       if (selection.count === 0) break;
@@ -106,7 +109,9 @@ async function stripped(file: OnnxFile, analysis: Analysis, options: StripOption
       model = cutUnits(channels, flow, selection);
       const silent = { ...flow, level: new Float64Array(flow.level.length) };
       alongside = alongside.map((m) => cutUnits(relate(m), silent, selection));
-      seen = await analyse(fileOf(file, model), analysis.options);
+      seen = undefined;
+      // Without constants that went into biases nothing is other than it was.
+      if (!foldsConstants(channels, flow, selection)) break;
     }
   }
   const runs = runsOf(analysis, seed, options);
