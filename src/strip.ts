@@ -163,7 +163,7 @@ function completed({ inputs, sizes, options: { samples = {} } }: Analysis, seed:
 }
 
 function proofOf({ drift, batches }: StripResult, { inputs }: StripOptions): ProofFacts {
-  const { maxAbsolute, maxRelative, rounding, allowed, differing, outputs } = drift;
+  const { maxAbsolute, maxRelative, rounding = null, allowed, differing, outputs } = drift;
   return {
     inputs: inputs === undefined ? 'drawn' : 'given',
     batches,

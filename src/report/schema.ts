@@ -111,8 +111,8 @@ export interface ProofFacts {
   readonly outputs: readonly string[];
   readonly maxAbsolute: number;
   readonly maxRelative: number;
-  /** What onnxruntime's own graph optimisations change, and how much was allowed. */
-  readonly rounding: number;
+  /** What onnxruntime's own graph optimisations change (`null`: not looked at, all agrees), and how much was allowed. */
+  readonly rounding: number | null;
   readonly allowed: number;
   /** Elements of whole-number outputs that differ. */
   readonly differing: number;
