@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CgesError } from '../errors.js';
 import { decodeModel, type OnnxFile } from '../onnx/read.js';
+import { hashOf } from '../onnx/stored.js';
 import { encodeModel } from '../onnx/write.js';
 import type { CompressOptions } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -140,5 +140,5 @@ function fingerprint(file: OnnxFile, options: CompressOptions): string {
     ...rest
   } = options;
   const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256').update(file.bytes).update(JSON.stringify(sorted)).digest('hex');
+  return hashOf(file).update(JSON.stringify(sorted)).digest('hex');
 }

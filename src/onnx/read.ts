@@ -2,8 +2,10 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { CgesError } from '../errors.js';
 import { toNumber } from './attributes.js';
+import { tensorsFrom } from './graph.js';
 import type { ModelProto } from './proto.js';
 import { decodeMessage } from './schema.js';
+import { noteStored } from './stored.js';
 
 /** A model as it was read. `model` holds views into `bytes`: never write into them. */
 export interface OnnxFile {
@@ -11,6 +13,7 @@ export interface OnnxFile {
   readonly path: string;
   /** The folder that external data is relative to, or '' where there is none. */
   readonly folder: string;
+  /** Empty for a model that was changed, and for a large one, of which one copy is held: see `stored.ts`. */
   readonly bytes: Uint8Array;
   readonly model: ModelProto;
 }
@@ -24,7 +27,29 @@ export const largestMessage = 2 ** 31 - 1;
  * Throws MODEL_NOT_FOUND, MODEL_NOT_ONNX, MODEL_TRUNCATED, MODEL_INVALID.
  */
 export function readModel(path: string): OnnxFile {
-  return { ...decodeModel(readBytes(path), path), folder: dirname(resolve(path)) };
+  const file = decodeModel(readBytes(path), path);
+  const { model, bytes } = file;
+  if (bytes.length < LARGE) return file;
+  for (const { tensor } of tensorsFrom(model)) if (tensor.rawData) tensor.rawData = aligned(tensor.rawData);
+  noteStored(model, { path, bytes: bytes.length });
+  return { ...file, bytes: new Uint8Array() };
+}
+
+/** Files from this size on are not held as they are, beside their weights. */
+const LARGE = 2 ** 25;
+
+/** Where float32 numbers may begin in memory. */
+const ALIGNMENT = 4;
+/** Shorter contents have less than three bytes of tag and length before them. */
+const SHORT = 128;
+
+/** Moves the contents of a tensor to where numbers may begin: over their tag and length in the file, which are read already. */
+function aligned(data: Uint8Array): Uint8Array {
+  const shift = data.byteOffset % ALIGNMENT;
+  if (shift === 0 || data.length < SHORT) return data;
+  const place = new Uint8Array(data.buffer, data.byteOffset - shift, data.length);
+  place.set(data);
+  return place;
 }
 
 /** Reads an ONNX model from memory; `path` is where it came from, for messages and external data. */

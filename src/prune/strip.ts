@@ -4,6 +4,7 @@ import { bodiesOf, indexGraph } from '../onnx/graph.js';
 import { prepared } from '../onnx/open.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
+import { isStored } from '../onnx/stored.js';
 import { type Analysis, analyse } from '../shape/analyse.js';
 import { makeFeeds } from '../shape/feeds.js';
 import { inlined } from '../shape/probe.js';
@@ -119,7 +120,7 @@ async function stripped(file: OnnxFile, analysis: Analysis, options: StripOption
     behind: floatsBehind(analysis),
     tolerance: options.tolerance,
     file: file.path || undefined,
-    stored: file.bytes.length > 0,
+    stored: isStored(file),
   });
   const batches = runs.map((feeds) => rowsOf(analysis, feeds));
   const families = [...counts].map(([family, c]) => ({ family, ...c }));

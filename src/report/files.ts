@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { OnnxFile } from '../onnx/read.js';
+import { hashOf } from '../onnx/stored.js';
 import { bytesOf } from '../validate/measure.js';
 import type { FileFacts } from './schema.js';
 
@@ -8,6 +8,6 @@ export function fileFacts(file: OnnxFile): FileFacts {
   return {
     path: file.path,
     bytes: bytesOf(file),
-    sha256: createHash('sha256').update(file.bytes).digest('hex'),
+    sha256: hashOf(file).digest('hex'),
   };
 }

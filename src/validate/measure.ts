@@ -1,6 +1,7 @@
 import { tensorsFrom } from '../onnx/graph.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { byteSizeOf, isExternal, tensorDims, tensorType } from '../onnx/tensors.js';
+import { storedAt } from '../onnx/stored.js';
 import { encodeModel } from '../onnx/write.js';
 import type { LossName } from '../options.js';
 import type { MetricName } from '../report/events.js';
@@ -114,7 +115,7 @@ export async function measureModel(subject: Subject, options: MeasureOptions = {
 
 /** @returns the size of a model in bytes, external data included. */
 export function bytesOf(file: OnnxFile): number {
-  let bytes = file.bytes.length || encodeModel(file.model).length;
+  let bytes = storedAt(file.model)?.bytes ?? (file.bytes.length || encodeModel(file.model).length);
   for (const { tensor } of tensorsFrom(file.model)) {
     if (isExternal(tensor)) bytes += byteSizeOf(tensorType(tensor), tensorDims(tensor));
   }
@@ -149,8 +150,8 @@ function open(
   { provider, threads }: Pick<MeasureOptions, 'provider' | 'threads'>,
 ): Promise<Session> {
   const external = [...tensorsFrom(file.model)].some(({ tensor }) => isExternal(tensor));
-  const inMemory = extended ?? (file.bytes.length > 0 ? file.bytes : file.model);
-  return openSession(external ? file.path : inMemory, {
+  const given = extended ?? (file.bytes.length > 0 ? file.bytes : (storedAt(file.model)?.path ?? file.model));
+  return openSession(external ? file.path : given, {
     provider,
     file: file.path || undefined,
     ...(threads !== undefined && { threads: { intraOp: threads } }),
