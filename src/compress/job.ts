@@ -150,7 +150,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     keeper,
     tell,
     ...(samples.loss !== 'mean-squared-error' && {
-      teacher: () => (teacher ??= openTeacher(probe, { loss: samples.loss, output, provider, threads })),
+      teacher: () => (teacher ??= openTeacher(probe, { loss: samples.loss, outputs: [output], provider, threads })),
     }),
     async close() {
       await (await teacher)?.close();

@@ -31,6 +31,14 @@ export interface Distillation {
   readonly temperature: number;
 }
 
+/** An output that is compared with targets of its own. */
+export interface Matched {
+  /** Index among the outputs of the training graph. */
+  readonly output: number;
+  /** What its loss counts times: outputs may be of any scale. */
+  readonly factor: number;
+}
+
 /** The name of the value that a loss is computed on: a Sigmoid before binary cross-entropy is looked through. */
 export function scoresOf(
   graph: Pick<TrainingGraph, 'nodes' | 'outputs'>,

@@ -55,7 +55,7 @@ export function batchSource(step: StepGraph, options: SourceOptions): BatchSourc
     ...(teacher && {
       async complete(chunk, epoch, from, count) {
         const known = augment === 'none' ? chosenFor(epoch, from, count) : undefined;
-        const scores = await teacher.scores(chunk, count * perStep, known);
+        const [scores] = await teacher.scores(chunk, count * perStep, known);
         return { ...chunk, [feedNames.teacher]: { ...scores, dims: [count, ...slotOf(feedNames.teacher)!.shape] } };
       },
     }),

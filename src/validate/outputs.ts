@@ -35,6 +35,12 @@ export function meaningOf(model: ModelProto, output?: string): OutputMeaning {
     if (node.opType === 'Sigmoid') return { name, kind: 'sigmoid', scores: name };
     if (node.opType === 'ArgMax') return { name, kind: 'classes', scores: node.input[0] };
     if (node.opType === 'TopK' && node.output[1] === value) return { name, kind: 'classes', scores: node.input[0] };
+    if (node.opType === 'Where') {
+      // A choice between class numbers, of which scores tell one.
+      const told = node.input.slice(1).map((branch) => meaningOf(model, branch));
+      const classes = told.filter((t) => t.kind === 'classes');
+      return classes.length === 1 ? { ...classes[0], name } : { name, kind: 'scores', scores: name };
+    }
     if (!transparent.has(node.opType)) return { name, kind: 'scores', scores: name };
     value = node.input[0];
   }
