@@ -69,7 +69,9 @@ async function learnt(file: OnnxFile, analysis: Analysis, reference: Reference |
   const all = joined(original, batches);
   const targets = await outputsOf(original, all);
   const matched = matchedOutputs(original.outputs, targets);
-  const loss = (results: readonly Tensor[]) => lossOf(results, targets, matched);
+  const placeOf = ({ name }: Matched) => original.outputs.findIndex((o) => o.of.includes(name));
+  const loss = (results: readonly Tensor[]) =>
+    matched.reduce((sum, m) => sum + m.factor * errorOf(results[placeOf(m)], targets[placeOf(m)]), 0);
 
   const disturbed = withWeights(file, original, noisy(original, seed));
   const start = await analyse(disturbed, analysis.options);
@@ -86,9 +88,7 @@ async function learnt(file: OnnxFile, analysis: Analysis, reference: Reference |
       threads: 1,
     });
   const chunk: Record<string, Tensor> = { ...all };
-  matched.forEach(({ output }, k) => {
-    chunk[targetFeed(k)] = split(targets[output], BATCHES);
-  });
+  for (const m of matched) chunk[targetFeed(m.name)] = targets[placeOf(m)];
 
   let steps = 0;
   let before = Number.NaN;
@@ -157,10 +157,6 @@ function joined(graph: TrainingGraph, batches: readonly Record<string, Tensor>[]
   );
 }
 
-function split(tensor: Tensor, parts: number): Tensor {
-  return { ...tensor, dims: [parts, tensor.dims[0] / parts, ...tensor.dims.slice(1)] };
-}
-
 /** @returns all outputs of a training graph on all batches, computed without the training step. */
 async function outputsOf(graph: TrainingGraph, all: Readonly<Record<string, Tensor>>): Promise<Tensor[]> {
   const outputs = graph.outputs.map((_, k) => k);
@@ -172,12 +168,10 @@ async function outputsOf(graph: TrainingGraph, all: Readonly<Record<string, Tens
   }
 }
 
-function lossOf(results: readonly Tensor[], targets: readonly Tensor[], matched: readonly Matched[]): number {
-  return matched.reduce((sum, { output, factor }) => {
-    const [a, b] = [results[output].data as Float32Array, targets[output].data as Float32Array];
-    const squares = a.reduce((total, x, i) => total + (x - b[i]) ** 2, 0);
-    return sum + (factor * squares) / a.length;
-  }, 0);
+/** @returns the mean squared error. */
+function errorOf(results: Tensor, targets: Tensor): number {
+  const [a, b] = [results.data as Float32Array, targets.data as Float32Array];
+  return a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0) / a.length;
 }
 
 function noisy({ parameters }: TrainingGraph, seed: number): Map<string, Tensor> {

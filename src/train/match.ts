@@ -19,11 +19,13 @@ export function matchedOutputs(outputs: readonly TrainingOutput[], results: read
     const data = tensor.data as Float32Array;
     return spreadOf(data, batchAxis === 0 ? tensor.dims[0] : tensor.dims[0] / (shape[0] ?? 1));
   });
-  const finite = spreads.flatMap((spread, output) => (Number.isFinite(spread) ? [{ output, spread }] : []));
+  const finite = spreads.flatMap((spread, output) =>
+    Number.isFinite(spread) ? [{ name: outputs[output].of[0], spread }] : [],
+  );
   if (finite.length === 0) {
     throw new CgesError('NOTHING_TO_TRAIN', 'no output of the model is finite on these samples: nothing can be learnt');
   }
-  return finite.map(({ output, spread }) => ({ output, factor: 1 / (spread * finite.length) }));
+  return finite.map(({ name, spread }) => ({ name, factor: 1 / (spread * finite.length) }));
 }
 
 /** @returns the mean over the elements of a sample of their variance over the samples. */

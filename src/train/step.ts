@@ -17,7 +17,10 @@ export interface StepOptions {
   readonly loss: LossName;
   /** Which of the training graph's outputs is compared with the targets. */
   readonly output: number;
-  /** Several outputs instead, each with targets of its own: the loss is the sum of theirs times their factors. */
+  /**
+   * Several outputs instead, each with targets of its own: the loss is the sum of theirs times their factors, and what it
+   * is short of 1 counts as right.
+   */
   readonly matched?: readonly Matched[];
   readonly optimizer: OptimizerOptions;
   readonly proximal?: ProximalOptions;
@@ -43,13 +46,25 @@ export const feedNames = {
   phase: 'phase',
 } as const;
 
-/** @returns the feed of the targets of the k-th output that is compared. */
-export function targetFeed(k: number): string {
-  return k === 0 ? feedNames.target : `${feedNames.target}/${k}`;
+/** @returns the feed of the targets of one of several outputs. */
+export function targetFeed(output: string): string {
+  return `${feedNames.target}/${output}`;
 }
 
-function comparedOf({ output, matched }: StepOptions): readonly Matched[] {
-  return matched ?? [{ output, factor: 1 }];
+/** What is compared with targets: an output of the training graph, the feed of its targets, what its loss counts times. */
+interface Compared {
+  readonly output: number;
+  readonly feed: string;
+  readonly factor: number;
+}
+
+/** An output that became constant when units were cut is no longer one of the training graph, and left out. */
+function comparedOf({ outputs }: TrainingGraph, { output, matched }: StepOptions): Compared[] {
+  if (!matched) return [{ output, feed: feedNames.target, factor: 1 }];
+  return matched.flatMap(({ name, factor }) => {
+    const at = outputs.findIndex((o) => o.of.includes(name));
+    return at < 0 ? [] : [{ output: at, feed: targetFeed(name), factor }];
+  });
 }
 
 /**
@@ -59,7 +74,7 @@ function comparedOf({ output, matched }: StepOptions): readonly Matched[] {
 export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph {
   const g = new GraphBuilder(options.target);
   const micro = options.microBatches ?? 1;
-  const compared = comparedOf(options);
+  const compared = comparedOf(graph, options);
   const given = (name: string, dtype: 'float32' | 'int64' | string, shape: readonly number[]): Value => {
     g.reserve(name);
     return { name, dtype: dtype as Value['dtype'], shape };
@@ -67,10 +82,10 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
   const lead = micro > 1 ? [micro] : [];
 
   const feeds: FeedSlot[] = graph.inputs.map((i) => ({ name: i.name, dtype: i.dtype, shape: [...lead, ...i.shape] }));
-  compared.forEach(({ output }, k) => {
+  for (const { output, feed } of compared) {
     const target = targetOf(options.loss, graph.outputs[output].shape);
-    feeds.push({ name: targetFeed(k), dtype: target.dtype, shape: [...lead, ...target.shape] });
-  });
+    feeds.push({ name: feed, dtype: target.dtype, shape: [...lead, ...target.shape] });
+  }
   if (options.distillation) {
     const { shape } = graph.values.get(scoresOf(graph, options))!;
     feeds.push({ name: feedNames.teacher, dtype: 'float32', shape: [...lead, ...shape] });
@@ -218,16 +233,18 @@ function emitPass(
   );
   const teacher = fed.get(feedNames.teacher);
   const distillation = options.distillation && teacher && { ...options.distillation, scores: teacher };
-  const parts = comparedOf(options).map(({ output, factor }, k) => {
+  const parts = comparedOf(graph, options).map(({ output, feed, factor }) => {
     const name = scoresOf(graph, { loss: options.loss, output });
-    const emitted = emitLoss(g, options.loss, forward.values.get(name)!, fed.get(targetFeed(k))!, distillation);
+    const emitted = emitLoss(g, options.loss, forward.values.get(name)!, fed.get(feed)!, distillation);
     if (factor === 1) return { name, ...emitted };
     return { name, loss: g.mul(emitted.loss, factor), seed: g.mul(emitted.seed, factor) };
   });
   const seeds = new Map(parts.map(({ name, seed }) => [name, seed]));
   const found = gradients(g, forward, seeds, [...parameters.keys()]);
   const loss = parts.map((p) => p.loss).reduce((a, b) => g.add(a, b));
-  return { loss, correct: parts[0].correct, gradients: found, statistics: next };
+  // Where outputs are matched the loss is the share of what they tell that is wrong: it is steered by as an error is.
+  const right = options.matched && g.mul(g.sub(g.scalar(1), loss), graph.batch);
+  return { loss, correct: right ?? parts[0].correct, gradients: found, statistics: next };
 }
 
 /**
@@ -245,7 +262,7 @@ function emitMicroBatches(
   phase: () => Value,
 ): Pass {
   const inner = new GraphBuilder(g.engine, g);
-  const targets = comparedOf(options).map((_, k) => targetFeed(k));
+  const targets = comparedOf(graph, options).map((c) => c.feed);
   const perBatch = new Set([...graph.inputs.map((i) => i.name), ...targets, feedNames.teacher, feedNames.phase]);
   const iteration: Value = { name: inner.unique('micro/iteration'), dtype: 'int64', shape: [] };
   const go = inner.unique('micro/go');
