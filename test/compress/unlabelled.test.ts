@@ -96,6 +96,25 @@ it('matches all outputs of a model that gives numbers, whatever their scale', as
   });
 });
 
+it('learns from samples that the model takes in half precision', async () => {
+  await inFolder(async (folder) => {
+    const { model } = net({
+      nodes: [
+        makeNode('Cast', ['x'], ['f'], { to: 1 }),
+        makeNode('Gemm', ['f', 'w'], ['y'], { transB: 1 }, { name: 'dense' }),
+      ],
+      inputs: { x: ['batch', 6] },
+      outputs: ['y'],
+      weights: { w: weights([3, 6], 1) },
+      dtype: 'float16',
+    });
+    const input = await folder.put('in.onnx', model);
+    const data = await folder.put('x.npy', numbers());
+    const report = await compress({ ...brief, input, output: folder.of('out.onnx'), data, regularizer: 'none' });
+    expect(report.after.metric!.value).toBeGreaterThan(0.99);
+  });
+});
+
 it('makes inputs up where it is asked to, and warns of them wherever figures are read', async () => {
   await inFolder(async (folder) => {
     const input = await folder.put('in.onnx', classifier());
