@@ -26,9 +26,12 @@ const BATCH = 8;
 const STEPS = 48;
 /** The loss must fall by this share. */
 const BAR = 0.2;
-/** Learning rates that are tried in turn, as shares of the scale of the weights, and for how many steps each. */
-const RATES = [0.004, 0.001, 0.00025];
+/** The learning rate that is tried first, as a share of the scale of the weights; for how many steps; how many are tried. */
+const RATE = 0.004;
 const TRIAL = 12;
+const TRIALS = 3;
+/** The next one is so many times lower where the loss rose, higher where it fell too slowly. */
+const FURTHER = 4;
 /** A rate is kept that brings the loss down to this share in its trial. */
 const GOOD = 0.8;
 const ADAM = {
@@ -92,16 +95,19 @@ async function learnt(file: OnnxFile, analysis: Analysis, reference: Reference |
 
   let steps = 0;
   let before = Number.NaN;
-  for (const [i, share] of RATES.entries()) {
+  let share = RATE;
+  for (let trial = 1; trial <= TRIALS; trial++) {
     const network = await open(disturbed, start);
     try {
       const rate = share * scaleOf(network.graph);
-      if (i === 0) before = loss(await outputsOf(network.graph, all));
+      if (trial === 1) before = loss(await outputsOf(network.graph, all));
       await train(network, chunk, TRIAL, () => rate);
       steps += TRIAL;
       const reached = loss(await outputsOf(await withState(network), all));
-      const last = i === RATES.length - 1;
-      if (!(reached <= GOOD * before) && !last) continue;
+      if (!(reached <= GOOD * before) && trial < TRIALS) {
+        share *= reached < before ? FURTHER : 1 / FURTHER;
+        continue;
+      }
       const left = STEPS - steps;
       await train(network, chunk, left, (t) => rate * (1 - t / left), TRIAL);
       steps += left;
