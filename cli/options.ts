@@ -20,7 +20,10 @@ export function choice(flags: string, description: string, names: readonly strin
 
 export function addData(command: Command): Command {
   return command
-    .option('--data <path>', 'samples: a file or folder (IDX, CIFAR binary, images, CSV, NPY/NPZ)')
+    .option(
+      '--data <path>',
+      'samples: a file or folder (IDX, CIFAR binary, images, CSV, NPY/NPZ); synthetic: made-up inputs',
+    )
     .option('--val <path>', 'samples to choose by (default: a seeded 10 % of --data, never trained on)')
     .option('--label-column <name>', 'label column of a CSV file: its name, or its number from 0', column)
     .option('--mean <list>', 'subtracted after scaling, one number or one per channel', numberList)

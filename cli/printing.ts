@@ -3,7 +3,7 @@ import type { GradientReport } from '../src/checkGradients.js';
 import type { Comparison } from '../src/compare.js';
 import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
 import { type AxisFacts, byWeight, type Inspection, reasonOf, type WeightAxisFacts } from '../src/report/inspection.js';
-import type { ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
+import type { DataFacts, ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
 import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
 
 /** The text that ends a run of the main command or of `strip`. */
@@ -18,7 +18,7 @@ export function printReport(report: Report): string {
     report.layers.some((l) => l.after < l.before) ? layersTable(report.layers) : 'No units were removed.',
     '',
     reportTable(report),
-    metricNote(report.after) ? `${metricNote(report.after)}.` : false,
+    report.after.metric && noted(metricNote(report.after, report.data), report.data),
     report.zeroed && printZeroed(report.zeroed, report),
     report.command === 'strip' && printParameters(report),
     report.proof && printProof(report.proof),
@@ -27,6 +27,12 @@ export function printReport(report: Report): string {
     output ? `Written: ${output.path}` : 'Nothing was written.',
     report.zeroed?.path && `With its zeros: ${report.zeroed.path}`,
   );
+}
+
+/** Says what figures on made-up inputs are worth. */
+function noted(note: string, data: DataFacts | null): string {
+  if (data?.format !== 'synthetic') return `${note}.`;
+  return wrapped(`${note}. Made-up inputs say nothing of real ones: hold the result to real data before you use it.`);
 }
 
 function printZeroed({ units, of, ratio }: ZeroedFacts, { layers, run }: Report): string {
@@ -59,7 +65,7 @@ export function printComparison(comparison: Comparison): string {
   const speed = comparison.ratio.latency;
   return lines(
     factsTable([a, b], headsOf(a.path, b.path)),
-    metricNote(b) ? `${metricNote(b)}.` : false,
+    b.metric && noted(metricNote(b, comparison.data, basename(a.path)), comparison.data),
     `${speed.toFixed(2)} times the speed, as the median of interleaved pairs of runs.`,
     `Drift on ${formatInteger(drift.samples)} ${comparison.data ? 'samples' : 'drawn inputs'}: at most ${drift.maxAbsolute.toPrecision(3)}, ${drift.maxRelative.toPrecision(3)} of the largest output.`,
     `${run.engine} on ${run.provider}, ${run.threads} threads.`,

@@ -64,7 +64,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const { facts, speedup } = await measureModels(
     files.map((file, i) => ({ file, analysis: analyses[i] })),
     { provider, threads, seed, judging: samples && (samples.test ?? samples.val), signal },
-  );
+  ).finally(() => samples?.close());
   const [a, b] = facts;
   return {
     schemaVersion: REPORT_SCHEMA_VERSION,

@@ -32,13 +32,16 @@ export const catalogue = {
   DATA_INVALID: { exit: 'data', meaning: 'the data is damaged, empty or holds values that cannot be used' },
   DATA_SHAPE: { exit: 'data', meaning: 'the samples do not fit the inputs of the model' },
   DATA_LABELS: { exit: 'data', meaning: 'the labels do not fit the outputs of the model' },
-  DATA_PREPROCESSING: { exit: 'data', meaning: 'the model is near chance under every common preprocessing' },
+  DATA_PREPROCESSING: {
+    exit: 'data',
+    meaning: 'the model is near chance under every common preprocessing, or without labels none was given for pictures',
+  },
   NO_GRADIENT: { exit: 'untrainable', meaning: 'an operator between weights and loss has no gradient' },
   NOTHING_TO_TRAIN: { exit: 'untrainable', meaning: 'no weight reaches a float output' },
   DIVERGED: { exit: 'diverged', meaning: 'the loss became infinite or not a number' },
   VALIDATION_FAILED: {
     exit: 'validation',
-    meaning: 'the stripped model does not agree with the model it was cut from',
+    meaning: 'the stripped model does not agree with the model it was cut from, or the result with the input model',
   },
   GRADIENT_WRONG: {
     exit: 'validation',

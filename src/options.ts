@@ -40,7 +40,10 @@ export interface RunOptions {
 
 /** Where samples come from and how they become inputs. */
 export interface DataOptions {
-  /** A file or folder in one of the known formats (IDX, CIFAR binary, folder of images, CSV, NPY/NPZ). */
+  /**
+   * A file or folder in one of the known formats (IDX, CIFAR binary, folder of images, CSV, NPY/NPZ). Where it has no labels
+   * the answers of the input model stand for them. `synthetic`: inputs are made up.
+   */
   readonly data?: string;
   /** Samples to judge by, in the same format. Default: a seeded 10 % of `data`, never trained on. */
   readonly val?: string;

@@ -1,6 +1,7 @@
 import { chooseAugmentation } from './data/choose-augmentation.js';
 import { choosePreprocessing } from './data/choose-preprocessing.js';
 import type { Dataset } from './data/dataset.js';
+import { drawnData } from './data/drawn.js';
 import { openData } from './data/open.js';
 import { checkLabels, type PreparedData, prepare } from './data/prepare.js';
 import {
@@ -19,7 +20,9 @@ import type { AugmentName, DataOptions, LossName, RunOptions } from './options.j
 import type { ChoiceEvent } from './report/events.js';
 import type { DataFacts, PreprocessingFacts } from './report/schema.js';
 import type { Analysis } from './shape/analyse.js';
+import type { Session } from './runtime/session.js';
 import { evaluate } from './validate/accuracy.js';
+import { classifies } from './validate/agreement.js';
 import { type Judging, openJudged } from './validate/measure.js';
 import { meaningOf, type OutputMeaning } from './validate/outputs.js';
 
@@ -38,6 +41,8 @@ export interface SamplesOptions extends DataOptions, Pick<RunOptions, 'threads' 
 }
 
 export interface Samples {
+  /** The data has no labels: the input model, which this is, stands for them. */
+  readonly like?: Session;
   readonly loss: LossName;
   /** To train on; `indices` leaves out what is kept for validation. */
   readonly train: { readonly data: PreparedData; readonly indices: Uint32Array };
@@ -49,10 +54,12 @@ export interface Samples {
   readonly preprocessing: PreprocessingFacts & Preprocessing;
   /** Chooses the random changes of training samples, and says it. */
   augmentation(): Promise<AugmentName>;
+  close(): Promise<void>;
 }
 
 /** Opens data for a model: its own validation and test parts where it has them, else a seeded tenth for validation. */
 export async function openSamples(file: OnnxFile, analysis: Analysis, options: SamplesOptions): Promise<Samples> {
+  if (options.data === SYNTHETIC) return syntheticSamples(file, analysis, options);
   const { seed = 0, warn = () => {}, choose = () => {} } = options;
   const inputs = modelInputs(analysis);
   const output = meaningOf(file.model);
@@ -72,22 +79,34 @@ export async function openSamples(file: OnnxFile, analysis: Analysis, options: S
   const names = train.target?.kind === 'class' ? train.target.names : undefined;
   const given = options.val === undefined ? undefined : (await openData(options.val, { ...open, names })).train;
   if (classes !== undefined) for (const set of [train, given, test]) if (set) checkLabels(set, classes);
-  const loss = options.loss ?? lossFor(train, classes);
-  if (options.loss === undefined) choose({ what: 'loss', value: loss, why: whyLoss(train, classes) });
+  const labelled = train.target !== undefined;
+  if (!labelled) learnFromModel(choose, 'the data has no labels');
+  if (!labelled && [given, test].some((set) => set?.target)) {
+    warn('the samples to train on have no labels, so those of the others are not used');
+  }
+  const loss = options.loss ?? (labelled ? lossFor(train, classes) : lossLike(analysis, classes));
+  if (options.loss === undefined) {
+    choose({ what: 'loss', value: loss, why: labelled ? whyLoss(train, classes) : whyLike(loss) });
+  }
   const trainable = given ? everyIndex(train.length) : parts.train;
-  const preprocessing = await preprocessingFor(file, train, inputs, trainable, loss, options);
+  const preprocessing = labelled
+    ? await preprocessingFor(file, train, inputs, trainable, loss, options)
+    : unmeasured(train, options);
   const data = prepare(train, inputs, preprocessing);
   for (const value of data.choices) choose({ what: 'samples', value, why: 'the model takes them so' });
+  const like = labelled ? undefined : (await openJudged(file, options)).session;
   const all = (set: Dataset, on: Judging['on']): Judging => ({
     data: prepare(set, inputs, preprocessing),
     indices: everyIndex(set.length),
     on,
     loss,
+    like,
   });
   return {
+    like,
     loss,
     train: { data, indices: trainable },
-    val: given ? all(given, 'val') : { data: data, indices: parts.val, on: 'val', loss },
+    val: given ? all(given, 'val') : { data, indices: parts.val, on: 'val', loss, like },
     test: test && all(test, 'test'),
     facts: {
       path: options.data,
@@ -95,11 +114,13 @@ export async function openSamples(file: OnnxFile, analysis: Analysis, options: S
       trainSamples: trainable.length,
       valSamples: given?.length ?? parts.val.length,
       testSamples: test?.length ?? null,
+      targets: labelled ? 'data' : 'input model',
       ...(train.target?.kind === 'class' && { classes: train.target.classes }),
     },
     preprocessing: { ...preprocessing, description: describe(preprocessing) },
     async augmentation() {
       if (options.augment) return options.augment;
+      if (!labelled) return plain(choose);
       const { session } = await openJudged(file, options);
       try {
         const accuracy = async (prepared: PreparedData, on: Uint32Array) =>
@@ -116,7 +137,81 @@ export async function openSamples(file: OnnxFile, analysis: Analysis, options: S
         await session.close();
       }
     },
+    close: async () => like?.close(),
   };
+}
+
+/** What `data` is where there is none: inputs are made up. */
+export const SYNTHETIC = 'synthetic';
+
+/** Samples that are drawn; a folder of this number of samples would be trained on alike. */
+const DRAWN = 4096;
+
+async function syntheticSamples(file: OnnxFile, analysis: Analysis, options: SamplesOptions): Promise<Samples> {
+  const { seed = 0, warn = () => {}, choose = () => {} } = options;
+  warn(
+    'there is no data: the model is trained and judged on made-up inputs. Whatever is reported says nothing of real ones, on which the result may be useless. Real inputs will do without labels: --data PATH',
+  );
+  learnFromModel(choose, 'there is no data');
+  const loss = options.loss ?? lossLike(analysis, classesOf(analysis, meaningOf(file.model)));
+  if (options.loss === undefined) choose({ what: 'loss', value: loss, why: whyLike(loss) });
+  const data = drawnData(analysis, DRAWN, seed);
+  const parts = split(DRAWN, 0.1, seed);
+  const { session: like } = await openJudged(file, options);
+  return {
+    like,
+    loss,
+    train: { data, indices: parts.train },
+    val: { data, indices: parts.val, on: 'val', loss, like },
+    facts: {
+      path: SYNTHETIC,
+      format: SYNTHETIC,
+      trainSamples: parts.train.length,
+      valSamples: parts.val.length,
+      testSamples: null,
+      targets: 'input model',
+    },
+    preprocessing: { ...asTheyAre, description: 'none: the inputs are drawn' },
+    augmentation: async () => options.augment ?? plain(choose),
+    close: () => like.close(),
+  };
+}
+
+function learnFromModel(choose: NonNullable<SamplesOptions['choose']>, why: string): void {
+  choose({ what: 'targets', value: 'answers of the input model', why: `${why}: learning from the input model` });
+}
+
+function plain(choose: NonNullable<SamplesOptions['choose']>): AugmentName {
+  choose({ what: 'augment', value: 'none', why: 'without labels nothing shows which changes the model bears' });
+  return 'none';
+}
+
+/** @returns the loss by which a model is learnt from: of classes only where it gives nothing but classes. */
+function lossLike(analysis: Analysis, classes: number | undefined): LossName {
+  if (!classifies(analysis)) return 'mean-squared-error';
+  return classes === 1 ? 'binary-cross-entropy' : 'cross-entropy';
+}
+
+function whyLike(loss: LossName): string {
+  return loss === 'mean-squared-error'
+    ? 'all outputs of the input model are learnt as they are'
+    : 'the classes and scores of the input model are learnt';
+}
+
+/** The preprocessing where no labels tell how right the model is under it. */
+function unmeasured(train: Dataset, options: SamplesOptions): Preprocessing {
+  const bytes = train.sample.some((part) => part.kind === 'image' && part.dtype === 'uint8');
+  if (isGiven(options)) return preprocessingOf(options, bytes);
+  if (bytes) {
+    throw new CgesError('DATA_PREPROCESSING', 'without labels it cannot be measured how the model wants its pictures', {
+      file: options.data,
+      hint: 'say it: --scale 1/255, or --mean and --std, or --scale 1 for bytes as they are',
+    });
+  }
+  options.warn?.(
+    'the samples are taken as they are: without labels it cannot be measured whether the model wants them so. If it does not, say how with --mean, --std, --scale',
+  );
+  return withLayout(asTheyAre, options);
 }
 
 /** @returns the inputs of a model as data sees them: per sample, `null` where a size is open. */

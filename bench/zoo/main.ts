@@ -14,16 +14,24 @@ import type { Result, Row, Task } from './result.js';
 
 /*
  * `npm run zoo`: every ONNX file of a folder, stripped of units that were zeroed at random, or its gradients held to a
- * reference. A file's inputs and reference are read from the JSON file of its name beside it; weights that lie at
+ * reference, or its weights disturbed and learnt again from the original. A file's inputs and reference are read from the JSON file of its name beside it; weights that lie at
  * `@seeded` are drawn from their seeds.
  */
 
 /** Models of more weights than this run alone. */
 const HEAVY_BYTES = 300e6;
 
+/** Heads of the columns. */
+const figures = {
+  strip: 'zeroed   gone      parameters',
+  gradients: 'ok wrong unsure refused not trained',
+  distill: '    loss before       after   fell by',
+} as const;
+
 interface Options {
   readonly strip?: string;
   readonly gradients?: string;
+  readonly distill?: string;
   readonly only?: readonly string[];
   readonly share: number;
   readonly seed: number;
@@ -37,16 +45,17 @@ const program = new Command('zoo')
   .description('Runs over every model of a folder; the exit code is 1 after a wrong result or a crash.')
   .option('--strip <folder>', 'zero units at random, strip, compare')
   .option('--gradients <folder>', 'compare gradients with the reference beside each model')
+  .option('--distill <folder>', 'disturb the weights, learn the original again, compare the loss before and after')
   .option('--differences', 'with --gradients: central differences where there is no reference', false)
   .option('--only <patterns>', 'models by name', patterns)
   .option('--share <number>', 'share of the units of every family that is zeroed', share, 0.3)
   .option('--seed <number>', 'start of all random numbers', seedNumber, 7)
   .option('--jobs <number>', 'models at once', positiveInteger, defaultThreads())
   .option('--timeout <seconds>', 'longest time for one model', positiveInteger, 1800)
-  .option('--json <file>', 'where the results are written (default: out/zoo-strip.json or out/zoo-gradients.json)')
+  .option('--json <file>', 'where the results are written (default: out/zoo-MODE.json)')
   .action(async (options: Options) => {
-    const modes = (['strip', 'gradients'] as const).filter((mode) => options[mode] !== undefined);
-    if (modes.length === 0) throw new InvalidArgumentError('give --strip <folder> or --gradients <folder>');
+    const modes = (['strip', 'gradients', 'distill'] as const).filter((mode) => options[mode] !== undefined);
+    if (modes.length === 0) throw new InvalidArgumentError('give --strip, --gradients or --distill <folder>');
     for (const mode of modes) if (!(await runMode(mode, options[mode]!, options))) process.exitCode = 1;
   });
 
@@ -108,20 +117,25 @@ function weightOf(path: string): number {
 }
 
 function headOf(mode: Task['mode']): string {
-  const figures = mode === 'strip' ? 'zeroed   gone      parameters' : 'ok wrong unsure refused not trained';
-  return `${'model'.padEnd(40)} ${figures.padEnd(36)}    worst  seconds`;
+  return `${'model'.padEnd(40)} ${figures[mode].padEnd(36)}    worst  seconds`;
 }
 
 function lineOf(row: Row): string {
   const name = row.name.padEnd(40);
   const seconds = row.seconds.toFixed(1).padStart(8);
-  if (!row.units && !row.gradients) return `${name} ${row.outcome}: ${row.why ?? ''} (${row.seconds.toFixed(1)} s)`;
+  if (!row.units && !row.gradients && !row.distilled)
+    return `${name} ${row.outcome}: ${row.why ?? ''} (${row.seconds.toFixed(1)} s)`;
   const worst = (row.worst === undefined ? '—' : digits(row.worst)).padStart(8);
   const verdict = row.outcome === 'ok' ? '' : `  ${row.outcome}: ${row.why ?? ''}`;
   return `${name} ${figuresOf(row).padEnd(36)} ${worst} ${seconds}${verdict}`;
 }
 
-function figuresOf({ units, params, gradients }: Result): string {
+function figuresOf({ units, params, gradients, distilled }: Result): string {
+  if (distilled) {
+    const { before, after } = distilled;
+    const fell = `${((1 - after / before) * 100).toFixed(1)} %`;
+    return `${digits(before).padStart(15)} ${digits(after).padStart(11)} ${fell.padStart(9)}`;
+  }
   if (units) {
     const sizes = params ? `${formatCount(params.before)} → ${formatCount(params.after)}` : '';
     return `${String(units.zeroed).padStart(6)} ${String(units.gone).padStart(6)}  ${sizes.padStart(19)}`;
@@ -139,9 +153,11 @@ function scoreOf(rows: readonly Row[]): Record<Result['outcome'], number> {
 function describe(mode: Task['mode'], rows: readonly Row[]): string {
   const { ok, refused, skipped, WRONG, CRASH } = scoreOf(rows);
   const sum = (of: (row: Row) => number) => formatInteger(rows.reduce((total, row) => total + of(row), 0));
-  const figures =
-    mode === 'strip'
-      ? `${sum((r) => r.units?.gone ?? 0)} of ${sum((r) => r.units?.zeroed ?? 0)} zeroed units gone`
-      : `${sum((r) => r.gradients?.ok ?? 0)} gradients right, ${sum((r) => r.gradients?.WRONG ?? 0)} wrong, ${sum((r) => r.gradients?.refused ?? 0)} refused`;
-  return `${rows.length} models: ${ok} right, ${refused} refused, ${skipped} skipped, ${WRONG} WRONG, ${CRASH} CRASHED; ${figures}.`;
+  const told = {
+    strip: () => `${sum((r) => r.units?.gone ?? 0)} of ${sum((r) => r.units?.zeroed ?? 0)} zeroed units gone`,
+    gradients: () =>
+      `${sum((r) => r.gradients?.ok ?? 0)} gradients right, ${sum((r) => r.gradients?.WRONG ?? 0)} wrong, ${sum((r) => r.gradients?.refused ?? 0)} refused`,
+    distill: () => `${ok} models learnt back what noise had taken`,
+  };
+  return `${rows.length} models: ${ok} right, ${refused} refused, ${skipped} skipped, ${WRONG} WRONG, ${CRASH} CRASHED; ${told[mode]()}.`;
 }

@@ -1,6 +1,6 @@
 /** What a child process is asked to do with one model. */
 export interface Task {
-  readonly mode: 'strip' | 'gradients';
+  readonly mode: 'strip' | 'gradients' | 'distill';
   readonly path: string;
   /** The neighbouring file of inputs and reference, where there is one. */
   readonly reference?: string;
@@ -20,6 +20,8 @@ export interface Result {
   readonly params?: { readonly before: number; readonly after: number };
   /** Parameters by what became of their gradients. */
   readonly gradients?: Readonly<Record<string, number>>;
+  /** The loss of a disturbed model against the original, before and after it learnt from it. */
+  readonly distilled?: { readonly before: number; readonly after: number };
   /** The worst difference, as a share. */
   readonly worst?: number;
   readonly details?: unknown;

@@ -9,10 +9,13 @@ import type { Choice } from '../report/schema.js';
 import { resolveProvider } from '../runtime/providers.js';
 import { loadsOn } from '../runtime/session.js';
 import { defaultThreads } from '../runtime/threads.js';
-import { openSamples, type Samples } from '../samples.js';
+import { openSamples, type Samples, SYNTHETIC } from '../samples.js';
 import type { Analysis } from '../shape/analyse.js';
-import { trainingGraph } from '../shape/normalise.js';
+import { type TrainingGraph, trainingGraph } from '../shape/normalise.js';
+import { float32Feeds } from '../shape/training-model.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { Matched } from '../train/loss.js';
+import { matchedOutputs } from '../train/match.js';
 import type { NetworkOptions } from '../train/network.js';
 import { chooseRecipe, type Recipe } from '../train/recipe.js';
 import type { SourceOptions } from '../train/source.js';
@@ -41,7 +44,7 @@ export interface Job {
   /** Saves the job where a checkpoint folder was given. */
   readonly keeper?: Keeper;
   tell(event: CompressEvent): void;
-  /** @returns the input model as the teacher of what is left of it, loaded once; absent where no classes are learnt. */
+  /** @returns the input model as the teacher of what is left of it, loaded once; absent where it can teach nothing. */
   teacher?(): Promise<Teacher>;
   close(): Promise<void>;
   /** @returns batches of training samples by input name, to prove strips by. */
@@ -71,7 +74,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   await checkOutput(options.output, options);
   if (options.data === undefined) {
     throw new CgesError('USAGE', 'there is no data to train on', {
-      hint: 'give --data PATH: IDX, CIFAR, a folder of images, CSV, NPY or NPZ',
+      hint: 'give --data PATH: IDX, CIFAR, a folder of images, CSV, NPY or NPZ, with labels or without; --data synthetic makes inputs up',
     });
   }
   const file = openModel(options.input);
@@ -86,16 +89,29 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   const augment = await samples.augmentation();
 
   const hasBatchNorm = analysis.channelNodes().some((n) => n.op === 'BatchNormalization');
-  const batchNorm = options.bn ?? 'live';
+  const matching = samples.like !== undefined && samples.loss === 'mean-squared-error';
+  const stored = matching || options.data === SYNTHETIC;
+  const batchNorm = options.bn ?? (stored ? 'frozen' : 'live');
+  if (hasBatchNorm && stored && options.bn === undefined) {
+    const why = matching
+      ? 'the outputs to be learnt were made with the stored statistics'
+      : 'made-up inputs must not replace the statistics of real ones';
+    choose({ what: 'bn', value: 'frozen', why });
+  }
   const fixedBatch = analysis.batch.kind === 'fixed' ? (analysis.inputs[0].shape[0] ?? 1) : undefined;
   const recipe = chooseRecipe(
-    { trainSamples: samples.train.indices.length, liveBatchNorm: hasBatchNorm && batchNorm === 'live', fixedBatch },
+    {
+      trainSamples: samples.train.indices.length,
+      liveBatchNorm: hasBatchNorm && batchNorm === 'live',
+      matching,
+      fixedBatch,
+    },
     options,
   );
   for (const choice of recipe.why) choose(choice);
   const { freeze, train, keep } = options;
   const probe = await trainingGraph(file, analysis, recipe.batch, { freeze, train });
-  const output = probe.outputs.findIndex((o) => o.of.includes(meaning.name));
+  const output = matching ? 0 : probe.outputs.findIndex((o) => o.of.includes(meaning.name));
   if (output < 0)
     throw new CgesError('NOTHING_TO_TRAIN', `no weight reaches the output ${meaning.name}`, {
       file: file.path,
@@ -112,7 +128,10 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       why: `found in ${options.checkpoint}`,
     });
   }
-  let teacher: Promise<Teacher> | undefined;
+  let opened: Promise<Teacher> | undefined;
+  const outputs = matching ? probe.outputs.map((_, k) => k) : [output];
+  const teacher = () => (opened ??= openTeacher(probe, { loss: samples.loss, outputs, provider, threads }));
+  const matched = matching ? await matchedOn(samples, probe, await teacher()) : undefined;
   const at = (share: number) => (timeBudget === undefined ? undefined : started + timeBudget * share * 1000);
   return {
     options: { ...options, augment, loss: samples.loss },
@@ -126,6 +145,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     network: {
       loss: samples.loss,
       output,
+      matched,
       batch: recipe.batch,
       microBatches: recipe.microBatches,
       batchNorm,
@@ -142,6 +162,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       microBatches: recipe.microBatches,
       augment,
       seed,
+      matched,
     },
     augmentGiven: options.augment !== undefined,
     deadlines: { sparsify: at(BUDGET.sparsify), recover: at(BUDGET.recover) },
@@ -149,11 +170,10 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     warnings,
     keeper,
     tell,
-    ...(samples.loss !== 'mean-squared-error' && {
-      teacher: () => (teacher ??= openTeacher(probe, { loss: samples.loss, output, provider, threads })),
-    }),
+    ...((samples.like || samples.loss !== 'mean-squared-error') && { teacher }),
     async close() {
-      await (await teacher)?.close();
+      await (await opened)?.close();
+      await samples.close();
     },
     async realSamples() {
       const indices = samples.train.indices.subarray(0, PROVED_ON);
@@ -166,4 +186,15 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       return batches;
     },
   };
+}
+
+/** Samples by which the outputs that are matched are weighed against each other. */
+const WEIGHED_ON = 256;
+
+async function matchedOn(samples: Samples, graph: TrainingGraph, teacher: Teacher): Promise<Matched[]> {
+  const { data, indices } = samples.train;
+  const count = Math.max(1, Math.floor(Math.min(WEIGHED_ON, indices.length) / graph.batch)) * graph.batch;
+  const { inputs } = await data.gather(Array.from({ length: count }, (_, i) => indices[i % indices.length]));
+  const results = await teacher.scores(float32Feeds(inputs), count);
+  return matchedOutputs(graph.outputs, results);
 }

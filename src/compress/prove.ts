@@ -2,6 +2,7 @@ import { CgesError } from '../errors.js';
 import { decodeModel, type OnnxFile } from '../onnx/read.js';
 import { encodeModel, writeModel } from '../onnx/write.js';
 import { fileFacts } from '../report/files.js';
+import { formatPercent } from '../report/format.js';
 import { type LayerCut, REPORT_SCHEMA_VERSION, type Report, type RunFacts } from '../report/schema.js';
 import { analyse } from '../shape/analyse.js';
 import { measureModels } from '../validate/measure.js';
@@ -13,7 +14,8 @@ import type { Round } from './rounds.js';
 export async function prove(job: Job, rounds: readonly Round[], outcome: RunFacts['outcome']): Promise<Report> {
   const { sparse, recovered } = rounds[rounds.length - 1];
   const { options, samples, network, seed } = job;
-  job.tell({ type: 'phase', phase: 'validate', message: 'accuracy, drift and latency, before against after' });
+  const metric = samples.like ? 'agreement' : 'accuracy';
+  job.tell({ type: 'phase', phase: 'validate', message: `${metric}, drift and latency, before against after` });
   const files = [job.file, asWritten(sparse.file), asWritten(recovered.file)];
   const subjects = await Promise.all(
     files.map(async (file) => ({ file, analysis: await analyse(file, job.analysis.options) })),
@@ -30,6 +32,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
       hint: 'try a smaller learning rate: --lr',
     });
   }
+  if (samples.like) checkAgreement(job, after.metric?.value ?? 0);
   job.tell({ type: 'phase', phase: 'write', message: `writing ${options.output}` });
   await writeModel(recovered.file.model, options.output, { folder: job.file.folder });
   return {
@@ -55,6 +58,21 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
     choices: job.choices,
     warnings: job.warnings,
   };
+}
+
+/** Agreement with the input model below which a result is none, and below which the user should think twice. */
+const USELESS = 0.5;
+const DOUBTFUL = 0.9;
+
+/** Without labels nothing else shows that a result is no model any more. */
+function checkAgreement({ tell }: Job, agreement: number): void {
+  const what = `the result agrees with the input model by ${formatPercent(agreement)} only`;
+  if (agreement < USELESS) {
+    throw new CgesError('VALIDATION_FAILED', what, {
+      hint: 'give more samples or more time, a smaller learning rate (--lr), or real samples in place of made-up ones',
+    });
+  }
+  if (agreement < DOUBTFUL) tell({ type: 'warning', message: what });
 }
 
 /** @returns the model as a reader of the written file will find it. */

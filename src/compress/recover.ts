@@ -6,14 +6,14 @@ import type { Distillation } from '../train/loss.js';
 import { type Network, openNetwork } from '../train/network.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, train } from '../train/trainer.js';
-import { evaluate } from '../validate/accuracy.js';
+import { judge } from '../validate/measure.js';
 import type { Job } from './job.js';
 import type { Round } from './rounds.js';
-import { doneOf, modelsOf, planOf, type Sparsified } from './sparsify.js';
+import { doneOf, modelsOf, planOf, type Sparsified, toldOf } from './sparsify.js';
 
 export interface Recovered {
   readonly file: OnnxFile;
-  /** Accuracy, or minus the loss where there is none, on the validation samples. */
+  /** Accuracy or agreement, or minus the loss where there is neither, on the validation samples. */
   readonly score: number;
   readonly outcome: TrainOutcome;
 }
@@ -50,9 +50,9 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
     ...job.network,
     optimizer: recipe.optimizer,
     state: kept?.state,
-    distillation: job.teacher && DISTILLATION,
+    distillation: job.teacher && !job.network.matched ? DISTILLATION : undefined,
   });
-  const judge = async () => {
+  const judgeNow = async () => {
     const file = await network.trained();
     const reached = await score(job, file);
     if (reached >= best.score) best = { file, score: reached };
@@ -89,15 +89,15 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
             models: { current: stripped, best: best.file, ...modelsOf(earlier) },
           });
         },
-        onProgress: (p) => job.tell({ type: 'progress', phase: 'recover', ...p }),
+        onProgress: (p) => job.tell({ type: 'progress', phase: 'recover', ...toldOf(job, p) }),
         async onEpoch(epoch) {
-          if (epoch >= plan.epochs * JUDGED_FROM) await judge();
+          if (epoch >= plan.epochs * JUDGED_FROM) await judgeNow();
           return undefined;
         },
       },
       kept?.position.train,
     );
-    if (outcome !== 'completed') await judge();
+    if (outcome !== 'completed') await judgeNow();
     return { ...best, outcome };
   } finally {
     await network.close();
@@ -113,10 +113,9 @@ function augmentFor(job: Job, network: Network): AugmentName {
 
 /** @returns what `Recovered` calls the score. */
 export async function score(job: Job, file: OnnxFile): Promise<number> {
-  const { data, indices, loss: name } = job.samples.val;
   const session = await openSession(file.model, { threads: { intraOp: job.network.threads } });
   try {
-    const { accuracy, loss } = await evaluate(session, data, indices, { loss: name, output: job.meaning });
+    const { accuracy, loss } = await judge(session, job.samples.val, { output: job.meaning });
     return accuracy ?? -(loss ?? Number.POSITIVE_INFINITY);
   } finally {
     await session.close();

@@ -141,9 +141,10 @@ function roundsDone({ keeper }: Job): Round[] {
 
 /** @returns a score as the user reads it. */
 function metricOf(job: Job, phase: 'measure' | 'recover', value: number): MetricEvent {
-  const { loss, indices } = job.samples.val;
+  const { loss, indices, like } = job.samples.val;
   const facts = { type: 'metric', phase, on: 'val', samples: indices.length } as const;
-  return value < 0 ? { ...facts, name: loss, value: -value } : { ...facts, name: 'accuracy', value };
+  if (value < 0) return { ...facts, name: loss, value: -value };
+  return { ...facts, name: like ? 'agreement' : 'accuracy', value };
 }
 
 /** @returns the score below which a further round is taken back. */

@@ -5,7 +5,7 @@ import { openNetwork } from '../train/network.js';
 import type { Phase } from '../train/recipe.js';
 import { type LambdaSchedule, rampedLambda, type SteeredLambda, steeredLambda } from '../train/schedule.js';
 import { batchSource } from '../train/source.js';
-import { type TrainOutcome, type TrainPosition, train } from '../train/trainer.js';
+import { type TrainOutcome, type TrainPosition, type TrainProgress, train } from '../train/trainer.js';
 import { slotState } from '../train/weights.js';
 import type { Job } from './job.js';
 import type { JobPosition, KeptModels, Steering } from './keeper.js';
@@ -75,7 +75,8 @@ export async function sparsify(
     });
     const current = file;
     const units = network.groups.families.reduce((sum, f) => sum + f.count, 0);
-    const source = batchSource(network.step, job.sourceOptions);
+    const teacher = job.samples.like && (await job.teacher?.());
+    const source = batchSource(network.step, { ...job.sourceOptions, teacher });
     const total = source.stepsPerEpoch * phase.epochs;
     let alive = units;
     let outcome: TrainOutcome;
@@ -91,7 +92,7 @@ export async function sparsify(
           deadline: job.deadlines.sparsify,
           onProgress(p) {
             alive = p.alive ?? units;
-            job.tell({ type: 'progress', phase: 'sparsify', ...p, unitsAlive: alive, unitsTotal: units });
+            job.tell({ type: 'progress', phase: 'sparsify', ...toldOf(job, p), unitsAlive: alive, unitsTotal: units });
           },
           async onWindow(at) {
             position = at;
@@ -137,6 +138,12 @@ export function doneOf(earlier: readonly Round[]): Pick<JobPosition, 'done' | 's
 export function modelsOf(earlier: readonly Round[]): KeptModels {
   const last = earlier.at(-1);
   return last ? { sparse: last.sparse.file, done: last.recovered.file } : {};
+}
+
+/** @returns the progress as the user reads it: without labels nobody knows what is right. */
+export function toldOf({ samples, network }: Job, { accuracy, ...progress }: TrainProgress) {
+  if (!samples.like) return { ...progress, accuracy };
+  return { ...progress, agreement: network.matched ? 1 / (1 + progress.loss) : accuracy };
 }
 
 /** The part of a training plan that both phases share. */

@@ -23,6 +23,8 @@ export interface ProgressEvent {
   readonly loss?: number;
   /** Share of right predictions, 0 … 1, since the last event of this type. */
   readonly accuracy?: number;
+  /** Where the data has no labels: share, 0 … 1, of what the input model answers that is answered alike. */
+  readonly agreement?: number;
   /** Strength of the regularizer. */
   readonly lambda?: number;
   readonly unitsAlive?: number;

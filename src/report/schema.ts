@@ -53,6 +53,8 @@ export interface DataFacts {
   readonly valSamples: number;
   /** `null` where the data has no test part. */
   readonly testSamples: number | null;
+  /** What the model is held to: targets of the data, or where it has none the answers of the input model. */
+  readonly targets: 'data' | 'input model';
   readonly classes?: number;
 }
 
@@ -70,6 +72,7 @@ export interface Latency {
   readonly p95: number;
 }
 
+/** `agreement` is that with the input model (of `compare`: the first one), where the data has no labels. */
 export interface Metric {
   readonly name: MetricName;
   readonly value: number;

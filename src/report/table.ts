@@ -10,7 +10,7 @@ import {
   formatMs,
   formatPercent,
 } from './format.js';
-import type { LayerCut, ModelFacts, Report } from './schema.js';
+import type { DataFacts, LayerCut, ModelFacts, Report } from './schema.js';
 
 /** @returns the table that ends a run, at most 80 columns wide. */
 export function reportTable(report: Report): string {
@@ -47,11 +47,13 @@ export function factsTable(columns: readonly ModelFacts[], heads: readonly strin
   return table.toString();
 }
 
-/** @returns one line on what the metric was measured on, or an empty string. */
-export function metricNote(facts: ModelFacts): string {
-  if (!facts.metric) return '';
-  const { name, on, samples } = facts.metric;
-  return `${name} on ${formatInteger(samples)} ${on === 'val' ? 'validation samples' : 'test samples'}`;
+/** @returns one line on what the metric was measured on and against, or an empty string. */
+export function metricNote({ metric }: ModelFacts, data: DataFacts | null, against = 'the input model'): string {
+  if (!metric) return '';
+  const { name, on, samples } = metric;
+  const what = name === 'agreement' ? `${name} with ${against}` : name;
+  const kind = data?.format === 'synthetic' ? 'made-up' : on === 'val' ? 'validation' : 'test';
+  return `${what} on ${formatInteger(samples)} ${kind} samples`;
 }
 
 /** @returns the layers that lost units, longest first where there are more than `most`. */

@@ -27,6 +27,11 @@ export function logitsOf(
     const dtype = dtypeOf(value);
     const float = dtype !== undefined && isFloat(dtype);
     const op = node?.domain ? '' : (node?.opType ?? '');
+    if (op === 'Where' && !float) {
+      // A choice between class numbers: of one of them scores tell, the other is what is answered without a choice.
+      const told = node!.input.slice(1).flatMap((branch) => logitsOf(branch, producers, dtypeOf) ?? []);
+      return told.length === 1 ? { ...told[0], through: [...told[0].through, op, ...through.reverse()] } : undefined;
+    }
     const passes = afterLogits.has(op) || (ofIntegers.has(op) && (!float || carriesClasses(value, producers)));
     if (!node || !passes) return float ? { value, through: through.reverse() } : undefined;
     through.push(op);

@@ -1,6 +1,7 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import type { LossName } from '../options.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
+import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 
 /** A loss emitted into a step graph. */
 export interface EmittedLoss {
@@ -23,12 +24,41 @@ function classAxis(output: readonly number[]): number {
   return output.length === 1 ? 0 : 1;
 }
 
+/** @returns the targets that scores (logits) tell: the best class of every row, or as numbers a yes or no of every score. */
+export function answersIn({ dims, data }: Tensor, dtype: Tensor['dtype']): Tensor {
+  const scores = data as Float32Array;
+  if (dtype === 'float32')
+    return float32(
+      dims,
+      scores.map((x) => (x > 0 ? 1 : 0)),
+    );
+  const axis = classAxis(dims);
+  const classes = dims[axis];
+  const inner = sizeOf(dims.slice(axis + 1));
+  const found = new BigInt64Array(scores.length / classes);
+  for (let i = 0; i < found.length; i++) {
+    const from = Math.floor(i / inner) * classes * inner + (i % inner);
+    let best = 0;
+    for (let c = 1; c < classes; c++) if (scores[from + c * inner] > scores[from + best * inner]) best = c;
+    found[i] = BigInt(best);
+  }
+  return { dtype: 'int64', dims: dims.filter((_, a) => a !== axis), data: found };
+}
+
 /** How much of a classifier's loss is learnt from another model's scores. */
 export interface Distillation {
   /** Most that the teacher has to say in the gradient, 0 … 1; the labels have the rest. */
   readonly share: number;
   /** Scores are divided by it before they become probabilities: small ones tell more. */
   readonly temperature: number;
+}
+
+/** An output that is compared with targets of its own. */
+export interface Matched {
+  /** The user's name of it. */
+  readonly name: string;
+  /** What its loss counts times: outputs may be of any scale. */
+  readonly factor: number;
 }
 
 /** The name of the value that a loss is computed on: a Sigmoid before binary cross-entropy is looked through. */

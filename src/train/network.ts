@@ -16,7 +16,7 @@ import type { TrainingGraph } from '../shape/training-graph.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { StepGraph, TrainingRun } from './engine.js';
 import { loopEngine } from './loop.js';
-import type { Distillation } from './loss.js';
+import type { Distillation, Matched } from './loss.js';
 import type { OptimizerOptions } from './optimizer.js';
 import type { LayerWeight } from './proximal.js';
 import { residentEngine } from './resident.js';
@@ -28,6 +28,8 @@ export interface NetworkOptions {
   readonly loss: LossName;
   /** Index of the training output that the loss is computed on. */
   readonly output: number;
+  /** Several outputs instead: see `StepOptions`. */
+  readonly matched?: readonly Matched[];
   readonly batch: number;
   readonly microBatches: number;
   readonly batchNorm: 'live' | 'frozen';
@@ -93,6 +95,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const step = buildStep(graph, {
     loss: options.loss,
     output: options.output,
+    matched: options.matched,
     optimizer: options.optimizer,
     batchNorm: options.batchNorm,
     microBatches: options.microBatches,

@@ -6,6 +6,8 @@ export interface RecipeFacts {
   readonly trainSamples: number;
   /** The network normalises by the statistics of the batch while it is trained. */
   readonly liveBatchNorm: boolean;
+  /** It learns the outputs of the model that it was, and knows them already. */
+  readonly matching?: boolean;
   /** Samples that the model takes at once when its batch is literal and cannot be changed. */
   readonly fixedBatch?: number;
 }
@@ -61,7 +63,10 @@ export function chooseRecipe(
       : 'gradients may be of any scale without BatchNormalization';
     why.push({ what: 'optimizer', value: name, why: reason });
   }
-  const rate = options.lr ?? (name === 'sgd' ? 0.02 : 1e-3);
+  // Adam takes whole steps where there is next to nothing to learn: what fits already is shaken.
+  const rate = options.lr ?? (name === 'sgd' ? 0.02 : facts.matching ? 1e-4 : 1e-3);
+  if (facts.matching && options.lr === undefined)
+    why.push({ what: 'lr', value: `${rate}`, why: 'the outputs to be learnt are known at the start' });
 
   const steps = Math.max(1, Math.floor(facts.trainSamples / (batch * microBatches)));
   const epochsFor = (p: (typeof phases)[keyof typeof phases]) =>

@@ -1,8 +1,10 @@
 import { epochOrder } from '../data/split.js';
 import type { AugmentName } from '../options.js';
+import { isFloat, toFloat32 } from '../tensor/half.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StepGraph } from './engine.js';
-import { feedNames } from './step.js';
+import { answersIn, type Matched } from './loss.js';
+import { feedNames, targetFeed } from './step.js';
 import type { Teacher } from './teacher.js';
 import type { BatchSource } from './trainer.js';
 
@@ -22,8 +24,10 @@ export interface SourceOptions {
   readonly microBatches: number;
   readonly augment: AugmentName;
   readonly seed: number;
-  /** Gives the scores that the step is fed beside the targets. */
+  /** Gives the scores that the step is fed beside the targets, and the targets too where the samples have none. */
   readonly teacher?: Teacher;
+  /** The outputs that the teacher gives, where these are matched. */
+  readonly matched?: readonly Matched[];
 }
 
 /**
@@ -31,7 +35,7 @@ export interface SourceOptions {
  * epoch, less than a step's samples, is skipped: another order, another remainder.
  */
 export function batchSource(step: StepGraph, options: SourceOptions): BatchSource {
-  const { samples, indices, batch, microBatches, augment, seed, teacher } = options;
+  const { samples, indices, batch, microBatches, augment, seed, teacher, matched } = options;
   const perStep = batch * microBatches;
   const stepsPerEpoch = Math.floor(indices.length / perStep);
   let order: { epoch: number; indices: Uint32Array } | undefined;
@@ -55,15 +59,26 @@ export function batchSource(step: StepGraph, options: SourceOptions): BatchSourc
     ...(teacher && {
       async complete(chunk, epoch, from, count) {
         const known = augment === 'none' ? chosenFor(epoch, from, count) : undefined;
-        const scores = await teacher.scores(chunk, count * perStep, known);
-        return { ...chunk, [feedNames.teacher]: { ...scores, dims: [count, ...slotOf(feedNames.teacher)!.shape] } };
+        const results = await teacher.scores(chunk, count * perStep, known);
+        const feeds = { ...chunk };
+        const give = (name: string, from: (slot: FeedSlot) => Tensor) => {
+          const slot = slotOf(name);
+          if (slot && !feeds[name]) feeds[name] = { ...asFed(from(slot), slot.dtype), dims: [count, ...slot.shape] };
+        };
+        if (matched) matched.forEach(({ name }, k) => give(targetFeed(name), () => results[k]));
+        else {
+          give(feedNames.teacher, () => results[0]);
+          give(feedNames.target, ({ dtype }) => answersIn(results[0], dtype));
+        }
+        return feeds;
       },
     }),
   };
 }
 
-/** Classes are numbers to a loss that compares numbers: a yes or no of binary cross-entropy. */
+/** Classes are numbers to a loss that compares numbers: a yes or no of binary cross-entropy. Training is in float32. */
 function asFed(tensor: Tensor, dtype: Tensor['dtype']): Tensor {
+  if (isFloat(tensor.dtype) && dtype === 'float32') return toFloat32(tensor);
   if (tensor.dtype !== 'int64' || dtype !== 'float32') return tensor;
   return { dtype, dims: tensor.dims, data: Float32Array.from(tensor.data as BigInt64Array, Number) };
 }

@@ -9,7 +9,7 @@ import type { LossName } from '../options.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
-import { type Distillation, emitLoss, scoresOf, targetOf } from './loss.js';
+import { type Distillation, emitLoss, type Matched, scoresOf, targetOf } from './loss.js';
 import { emitUpdate, type OptimizerOptions, slotName, slotsOf } from './optimizer.js';
 import { emitProximal, type PenalisedFamily, type ProximalOptions, type Stepped, toAxis } from './proximal.js';
 
@@ -17,6 +17,11 @@ export interface StepOptions {
   readonly loss: LossName;
   /** Which of the training graph's outputs is compared with the targets. */
   readonly output: number;
+  /**
+   * Several outputs instead, each with targets of its own: the loss is the sum of theirs times their factors, and what it
+   * is short of 1 counts as right.
+   */
+  readonly matched?: readonly Matched[];
   readonly optimizer: OptimizerOptions;
   readonly proximal?: ProximalOptions;
   /** The loss is also held against the scores of another model, which are fed. */
@@ -41,6 +46,27 @@ export const feedNames = {
   phase: 'phase',
 } as const;
 
+/** @returns the feed of the targets of one of several outputs. */
+export function targetFeed(output: string): string {
+  return `${feedNames.target}/${output}`;
+}
+
+/** What is compared with targets: an output of the training graph, the feed of its targets, what its loss counts times. */
+interface Compared {
+  readonly output: number;
+  readonly feed: string;
+  readonly factor: number;
+}
+
+/** An output that became constant when units were cut is no longer one of the training graph, and left out. */
+function comparedOf({ outputs }: TrainingGraph, { output, matched }: StepOptions): Compared[] {
+  if (!matched) return [{ output, feed: feedNames.target, factor: 1 }];
+  return matched.flatMap(({ name, factor }) => {
+    const at = outputs.findIndex((o) => o.of.includes(name));
+    return at < 0 ? [] : [{ output: at, feed: targetFeed(name), factor }];
+  });
+}
+
 /**
  * Compiles one training step: forward, loss, backward, optimizer and proximal update, as a graph of standard operators.
  * In: the training graph. Out: a step that any engine can run. It does not choose rates or strengths: those are fed.
@@ -48,8 +74,7 @@ export const feedNames = {
 export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph {
   const g = new GraphBuilder(options.target);
   const micro = options.microBatches ?? 1;
-  const output = graph.outputs[options.output];
-  const target = targetOf(options.loss, output.shape);
+  const compared = comparedOf(graph, options);
   const given = (name: string, dtype: 'float32' | 'int64' | string, shape: readonly number[]): Value => {
     g.reserve(name);
     return { name, dtype: dtype as Value['dtype'], shape };
@@ -57,7 +82,10 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
   const lead = micro > 1 ? [micro] : [];
 
   const feeds: FeedSlot[] = graph.inputs.map((i) => ({ name: i.name, dtype: i.dtype, shape: [...lead, ...i.shape] }));
-  feeds.push({ name: feedNames.target, dtype: target.dtype, shape: [...lead, ...target.shape] });
+  for (const { output, feed } of compared) {
+    const target = targetOf(options.loss, graph.outputs[output].shape);
+    feeds.push({ name: feed, dtype: target.dtype, shape: [...lead, ...target.shape] });
+  }
   if (options.distillation) {
     const { shape } = graph.values.get(scoresOf(graph, options))!;
     feeds.push({ name: feedNames.teacher, dtype: 'float32', shape: [...lead, ...shape] });
@@ -203,18 +231,20 @@ function emitPass(
     },
     specOf,
   );
-  const name = scoresOf(graph, options);
-  const output = forward.values.get(name)!;
   const teacher = fed.get(feedNames.teacher);
-  const loss = emitLoss(
-    g,
-    options.loss,
-    output,
-    fed.get(feedNames.target)!,
-    options.distillation && teacher && { ...options.distillation, scores: teacher },
-  );
-  const found = gradients(g, forward, new Map([[name, loss.seed]]), [...parameters.keys()]);
-  return { loss: loss.loss, correct: loss.correct, gradients: found, statistics: next };
+  const distillation = options.distillation && teacher && { ...options.distillation, scores: teacher };
+  const parts = comparedOf(graph, options).map(({ output, feed, factor }) => {
+    const name = scoresOf(graph, { loss: options.loss, output });
+    const emitted = emitLoss(g, options.loss, forward.values.get(name)!, fed.get(feed)!, distillation);
+    if (factor === 1) return { name, ...emitted };
+    return { name, loss: g.mul(emitted.loss, factor), seed: g.mul(emitted.seed, factor) };
+  });
+  const seeds = new Map(parts.map(({ name, seed }) => [name, seed]));
+  const found = gradients(g, forward, seeds, [...parameters.keys()]);
+  const loss = parts.map((p) => p.loss).reduce((a, b) => g.add(a, b));
+  // Where outputs are matched the loss is the share of what they tell that is wrong: it is steered by as an error is.
+  const right = options.matched && g.mul(g.sub(g.scalar(1), loss), graph.batch);
+  return { loss, correct: right ?? parts[0].correct, gradients: found, statistics: next };
 }
 
 /**
@@ -232,7 +262,8 @@ function emitMicroBatches(
   phase: () => Value,
 ): Pass {
   const inner = new GraphBuilder(g.engine, g);
-  const perBatch = new Set([...graph.inputs.map((i) => i.name), feedNames.target, feedNames.teacher, feedNames.phase]);
+  const targets = comparedOf(graph, options).map((c) => c.feed);
+  const perBatch = new Set([...graph.inputs.map((i) => i.name), ...targets, feedNames.teacher, feedNames.phase]);
   const iteration: Value = { name: inner.unique('micro/iteration'), dtype: 'int64', shape: [] };
   const go = inner.unique('micro/go');
   const picked = new Map<string, Value>();

@@ -12,22 +12,22 @@ import type { TrainingGraph } from '../shape/training-graph.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import { scoresOf } from './loss.js';
 
-/** A model whose scores (logits) another one learns to give. */
+/** A model whose outputs (logits, for a classifier) another one learns to give. */
 export interface Teacher {
   /**
    * @param inputs by input name, one sample after the other in whatever leading axes
    * @param samples their number: a multiple of the batch of the training graph
    * @param known numbers of the samples where they are fed as they are, for what was computed once to be kept
-   * @returns float32 [samples, …]
+   * @returns for each output that was asked for the results of all batches, one after the other along the first axis
    */
-  scores(inputs: Readonly<Record<string, Tensor>>, samples: number, known?: ArrayLike<number>): Promise<Tensor>;
+  scores(inputs: Readonly<Record<string, Tensor>>, samples: number, known?: ArrayLike<number>): Promise<Tensor[]>;
   close(): Promise<void>;
 }
 
 export interface TeacherOptions {
   readonly loss: LossName;
-  /** Index of the training graph's output that the loss is computed on. */
-  readonly output: number;
+  /** Indices of the training graph's outputs that are learnt. */
+  readonly outputs: readonly number[];
   readonly provider: ConcreteProvider;
   readonly threads: number;
   readonly target?: Engine;
@@ -36,36 +36,50 @@ export interface TeacherOptions {
 /** Bytes of scores that are kept. */
 const MOST_KEPT = 256e6;
 
-/** Loads the forward pass of a training graph, up to the scores that its loss is computed on, as at inference. */
+/** Loads the forward pass of a training graph, up to the values that its loss is computed on, as at inference. */
 export async function openTeacher(graph: TrainingGraph, options: TeacherOptions): Promise<Teacher> {
   const { provider, threads, target } = options;
-  const { model, scores, shape } = forwardModel(graph, options, target);
+  const { model, scores } = forwardModel(graph, options, target);
   const session = await openSession(model, { provider, threads: { intraOp: threads }, spinning: false });
-  const [batch] = shape;
-  const each = sizeOf(shape) / batch;
-  const kept = new Map<number, Float32Array>();
-  const keep = (sample: number, row: Float32Array) => {
-    if ((kept.size + 1) * each * 4 <= MOST_KEPT) kept.set(sample, row.slice());
+  const { batch } = graph;
+  const sizes = scores.map((s) => sizeOf(s.shape));
+  const bytes = sizes.reduce((sum, n) => sum + (n / batch) * 4, 0);
+  const byRows = scores.every((s) => s.shape[0] === batch);
+  const kept = new Map<number, Float32Array[]>();
+  const keep = (sample: number, rows: Float32Array[]) => {
+    if (byRows && (kept.size + 1) * bytes <= MOST_KEPT) kept.set(sample, rows);
   };
 
-  const run = async (inputs: Readonly<Record<string, Tensor>>, from: number): Promise<Float32Array> => {
-    const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }) => [name, part(inputs[name], from, shape)]));
-    return (await session.run(feeds, [scores]))[scores].data as Float32Array;
+  const run = async (inputs: Readonly<Record<string, Tensor>>, at: number): Promise<Float32Array[]> => {
+    const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }) => [name, part(inputs[name], at, shape)]));
+    const names = scores.map((s) => s.name);
+    const results = await session.run(feeds, names);
+    return names.map((name) => results[name].data as Float32Array);
   };
   return {
     async scores(inputs, samples, known) {
-      const data = new Float32Array(samples * each);
-      for (let from = 0; from < samples; from += batch) {
-        const numbers = known && Array.from({ length: batch }, (_, i) => known[from + i]);
+      const runs = samples / batch;
+      const data = sizes.map((size) => new Float32Array(runs * size));
+      for (let at = 0; at < runs; at++) {
+        const numbers = known && Array.from({ length: batch }, (_, i) => known[at * batch + i]);
         if (numbers?.every((n) => kept.has(n))) {
-          numbers.forEach((n, i) => data.set(kept.get(n)!, (from + i) * each));
+          numbers.forEach((n, i) => kept.get(n)!.forEach((row, k) => data[k].set(row, at * sizes[k] + i * row.length)));
           continue;
         }
-        const found = await run(inputs, from);
-        data.set(found, from * each);
-        numbers?.forEach((n, i) => keep(n, found.subarray(i * each, (i + 1) * each)));
+        const found = await run(inputs, at);
+        found.forEach((values, k) => data[k].set(values, at * sizes[k]));
+        const rowOf = (values: Float32Array, i: number) => {
+          const each = values.length / batch;
+          return values.slice(i * each, (i + 1) * each);
+        };
+        numbers?.forEach((n, i) =>
+          keep(
+            n,
+            found.map((values) => rowOf(values, i)),
+          ),
+        );
       }
-      return float32([samples, ...shape.slice(1)], data);
+      return scores.map(({ shape }, k) => float32([runs * (shape[0] ?? 1), ...shape.slice(1)], data[k]));
     },
     close: () => session.close(),
   };
@@ -73,9 +87,9 @@ export async function openTeacher(graph: TrainingGraph, options: TeacherOptions)
 
 function forwardModel(
   graph: TrainingGraph,
-  options: Pick<TeacherOptions, 'loss' | 'output'>,
+  { loss, outputs }: Pick<TeacherOptions, 'loss' | 'outputs'>,
   target?: Engine,
-): { model: ModelProto; scores: string; shape: readonly number[] } {
+): { model: ModelProto; scores: readonly { name: string; shape: readonly number[] }[] } {
   const g = new GraphBuilder(target);
   const given = graph.inputs.map(({ name, dtype, shape }) => {
     g.reserve(name);
@@ -83,21 +97,24 @@ function forwardModel(
   });
   const context = { batchNorm: 'frozen', update() {}, random: undefined } as const;
   const { values } = emitForward(g, graph, new Map(given.map((v) => [v.name, v])), context, specOf);
-  const { name, shape } = values.get(scoresOf(graph, options))!;
+  const scores = outputs.map((output) => values.get(scoresOf(graph, { loss, output }))!);
   const made = makeGraph({
     name: 'teacher',
-    node: tidied(g, [name]),
+    node: tidied(
+      g,
+      scores.map((s) => s.name),
+    ),
     initializer: g.initializers,
     input: given.map((v) => makeValueInfo(v.name, v.dtype, v.shape)),
-    output: [makeValueInfo(name, 'float32', shape)],
+    output: scores.map((s) => makeValueInfo(s.name, 'float32', s.shape)),
   });
-  return { model: makeModel(made, TRAINING_OPSET, [...g.domains]), scores: name, shape };
+  return { model: makeModel(made, TRAINING_OPSET, [...g.domains]), scores };
 }
 
-/** @returns what a batch of the given shape holds from sample `from` on, as a view. */
-function part(tensor: Tensor, from: number, shape: readonly number[]): Tensor {
-  const each = sizeOf(shape.slice(1));
-  const range = [from * each, (from + shape[0]) * each] as const;
+/** @returns what the batch at a place among others holds, as a view. */
+function part(tensor: Tensor, at: number, shape: readonly number[]): Tensor {
+  const each = sizeOf(shape);
+  const range = [at * each, (at + 1) * each] as const;
   const data = Array.isArray(tensor.data) ? tensor.data.slice(...range) : tensor.data.subarray(...range);
   return { dtype: tensor.dtype, dims: shape, data } as Tensor;
 }

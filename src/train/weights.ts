@@ -52,11 +52,14 @@ function filledIn(
 ): ModelProto {
   const model = cloneMessage(from);
   const weights = new Map(weightsOf(model.graph).map((w) => [w.name, w]));
+  const added = new Set<string>();
   for (const clone of graph.clones) {
     const original = weights.get(clone.of);
     const tensor = original && contents(clone.name, original.dtype);
     if (!tensor) continue;
-    model.graph.initializer.push(makeTensor(clone.name, tensor));
+    // Several nodes may read one clone.
+    if (!added.has(clone.name)) model.graph.initializer.push(makeTensor(clone.name, tensor));
+    added.add(clone.name);
     model.graph.node[clone.node].input[clone.input] = clone.name;
   }
   for (const name of [...graph.parameters.keys(), ...graph.state]) {

@@ -25,7 +25,7 @@ export interface EvaluateOptions {
 /** What a model makes of labelled samples. */
 export interface Evaluation {
   readonly samples: number;
-  /** Share of right predictions, or `null` for a regression. */
+  /** Share of right predictions, or `null` for a regression; see `agreement` for what it is without labels. */
   readonly accuracy: number | null;
   /** Mean loss, or `null` where the model gives class numbers only. */
   readonly loss: number | null;
@@ -87,8 +87,8 @@ export function literalBatch(session: Session): number | undefined {
   return sizes.every((n): n is number => typeof n === 'number') && sizes.length > 0 ? sizes[0] : undefined;
 }
 
-/** Batches of the size that the model takes; the last one is filled up with its own samples where that size is literal. */
-async function* batches(
+/** Batches of the size that the model takes (`run`); the last one is filled up with its own samples where that size is literal. */
+export async function* batches(
   session: Session,
   data: LabelledBatches,
   indices: readonly number[] | Uint32Array,
@@ -102,12 +102,12 @@ async function* batches(
     const count = chosen.length;
     while (literal && chosen.length < literal) chosen.push(chosen[chosen.length % count]);
     const { inputs, targets } = await data.gather(chosen);
-    yield { inputs, targets, count };
+    yield { inputs, targets, count, run: chosen.length };
   }
 }
 
 /** @returns the first `count` rows of a tensor, as a view. */
-function rows(tensor: Tensor, count: number): Tensor {
+export function rows(tensor: Tensor, count: number): Tensor {
   const have = tensor.dims[0] ?? 1;
   if (have <= count || tensor.dims.length === 0) return tensor;
   const size = (tensor.data.length / have) * count;

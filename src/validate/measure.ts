@@ -11,7 +11,8 @@ import { openSession, type Session } from '../runtime/session.js';
 import type { Analysis } from '../shape/analyse.js';
 import { makeFeeds } from '../shape/feeds.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type Evaluation, evaluate, type LabelledBatches, literalBatch } from './accuracy.js';
+import { type Evaluation, evaluate, type EvaluateOptions, type LabelledBatches, literalBatch } from './accuracy.js';
+import { agreement } from './agreement.js';
 import { measureDrift } from './drift.js';
 import { compareLatency, type LatencyOptions } from './latency.js';
 import { macsOf } from './macs.js';
@@ -29,12 +30,14 @@ export interface Subject {
   readonly analysis: Analysis;
 }
 
-/** Labelled samples to judge models by. */
+/** Samples to judge models by. */
 export interface Judging {
   readonly data: LabelledBatches;
   readonly indices: readonly number[] | Uint32Array;
   readonly on: Metric['on'];
   readonly loss: LossName;
+  /** The model whose answers stand for labels, where the samples have none. */
+  readonly like?: Session;
 }
 
 export interface MeasureOptions {
@@ -74,10 +77,7 @@ export async function measureModels(subjects: readonly Subject[], options: Measu
       const own = i === 0 ? first : await openJudged(subject.file, options);
       try {
         if (judging) {
-          const { data, indices, loss } = judging;
-          evaluations.push(
-            await evaluate(own.session, data, indices, { loss, output: own.output, batch: BATCH, signal }),
-          );
+          evaluations.push(await judge(own.session, judging, { output: own.output, batch: BATCH, signal }));
         }
         if (i === 0) drifts.push(null);
         else {
@@ -108,6 +108,17 @@ export async function measureModels(subjects: readonly Subject[], options: Measu
   return { facts, speedup, ...(judging && { evaluations }) };
 }
 
+/** Holds a model to the labels of samples, or to the model that stands for them. */
+export function judge(
+  session: Session,
+  { data, indices, loss, like }: Judging,
+  options: Omit<EvaluateOptions, 'loss'>,
+): Promise<Evaluation> {
+  return like
+    ? agreement(session, like, data, indices, { ...options, loss })
+    : evaluate(session, data, indices, { ...options, loss });
+}
+
 /** @returns facts of a single model. */
 export async function measureModel(subject: Subject, options: MeasureOptions = {}): Promise<ModelFacts> {
   return (await measureModels([subject], options)).facts[0];
@@ -122,10 +133,10 @@ export function bytesOf(file: OnnxFile): number {
   return bytes;
 }
 
-/** @returns accuracy where classes are predicted, else the loss. */
-export function metricOf(evaluation: Evaluation, { on, loss }: Pick<Judging, 'on' | 'loss'>): Metric | null {
+/** @returns accuracy where classes are predicted, else the loss; agreement where there are no labels. */
+export function metricOf(evaluation: Evaluation, { on, loss, like }: Omit<Judging, 'data' | 'indices'>): Metric | null {
   const { samples } = evaluation;
-  const name: MetricName = evaluation.accuracy === null ? loss : 'accuracy';
+  const name: MetricName = evaluation.accuracy === null ? loss : like ? 'agreement' : 'accuracy';
   const value = evaluation.accuracy ?? evaluation.loss;
   return value === null ? null : { name, value, on, samples };
 }

@@ -1,3 +1,5 @@
+import { toNumber } from '../onnx/attributes.js';
+import { opsetOf } from '../onnx/graph.js';
 import { makeValueInfo } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto } from '../onnx/proto.js';
 
@@ -17,6 +19,8 @@ export interface OutputMeaning {
   readonly kind: OutputKind;
   /** The value that the classes were chosen from; the output itself unless it is of kind `classes`. */
   readonly scores: string;
+  /** The axis of the classes in what is computed with the scores, as the node says it. */
+  readonly axis?: number;
 }
 
 /** Operators that change the form of an output, not its meaning. */
@@ -31,10 +35,19 @@ export function meaningOf(model: ModelProto, output?: string): OutputMeaning {
   for (;;) {
     const node = producers.get(value);
     if (!node) return { name, kind: 'scores', scores: name };
-    if (node.opType === 'Softmax') return { name, kind: 'probabilities', scores: name };
+    const axisOr = (standard: number) => toNumber(node.attribute.find((a) => a.name === 'axis')?.i ?? standard);
+    if (node.opType === 'Softmax')
+      return { name, kind: 'probabilities', scores: name, axis: axisOr(opsetOf(model) < 13 ? 1 : -1) };
     if (node.opType === 'Sigmoid') return { name, kind: 'sigmoid', scores: name };
-    if (node.opType === 'ArgMax') return { name, kind: 'classes', scores: node.input[0] };
-    if (node.opType === 'TopK' && node.output[1] === value) return { name, kind: 'classes', scores: node.input[0] };
+    if (node.opType === 'ArgMax') return { name, kind: 'classes', scores: node.input[0], axis: axisOr(0) };
+    if (node.opType === 'TopK' && node.output[1] === value)
+      return { name, kind: 'classes', scores: node.input[0], axis: axisOr(-1) };
+    if (node.opType === 'Where') {
+      // A choice between class numbers, of which scores tell one.
+      const told = node.input.slice(1).map((branch) => meaningOf(model, branch));
+      const classes = told.filter((t) => t.kind === 'classes');
+      return classes.length === 1 ? { ...classes[0], name } : { name, kind: 'scores', scores: name };
+    }
     if (!transparent.has(node.opType)) return { name, kind: 'scores', scores: name };
     value = node.input[0];
   }

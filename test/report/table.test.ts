@@ -20,8 +20,8 @@ describe('the final table', () => {
   });
 
   it('says what the metric was measured on', () => {
-    expect(metricNote(facts())).toBe('accuracy on 10,000 test samples');
-    expect(metricNote(facts({ metric: null }))).toBe('');
+    expect(metricNote(facts(), null)).toBe('accuracy on 10,000 test samples');
+    expect(metricNote(facts({ metric: null }), null)).toBe('');
   });
 });
 

@@ -64,6 +64,22 @@ const dense = (
     weights: { w: weights([6, 3], 1), ...more },
   });
 
+test('a class number that a threshold may replace is learnt by its scores', async () => {
+  const file = dense(
+    [
+      makeNode('Softmax', ['m'], ['p']),
+      makeNode('ReduceMax', ['p'], ['best'], { axes: [1], keepdims: 0 }),
+      makeNode('ArgMax', ['p'], ['i'], { axis: 1, keepdims: 0 }),
+      makeNode('Less', ['best', 'half'], ['unsure']),
+      makeNode('Where', ['unsure', 'none', 'i'], ['class']),
+    ],
+    ['class'],
+    { half: float32([], [0.5]), none: int64([], [-1]) },
+  );
+  const { outputs } = await graphOf(file);
+  expect(outputs).toMatchObject([{ name: 'm', of: ['class'], through: ['Softmax', 'ArgMax', 'Where'] }]);
+});
+
 test('class numbers and probabilities of the same logits are one output', async () => {
   const file = dense(
     [

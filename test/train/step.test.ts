@@ -3,6 +3,8 @@ import { loopEngine } from '../../src/train/loop.js';
 import type { OptimizerOptions } from '../../src/train/optimizer.js';
 import { residentEngine } from '../../src/train/resident.js';
 import { buildStep, initialState, type StepOptions } from '../../src/train/step.js';
+import { openTeacher } from '../../src/train/teacher.js';
+import { float32, type Tensor } from '../../src/tensor/tensor.js';
 import { worst } from './evaluate.js';
 import { feedsOf, tinyNet } from './net.js';
 
@@ -198,4 +200,50 @@ describe('optimizers', () => {
       }
     });
   }
+});
+
+describe('several outputs', () => {
+  it('are matched together, each by its factor, in micro-batches too', async () => {
+    const losses: number[] = [];
+    for (const microBatches of [1, 2]) {
+      const net = tinyNet(8 / microBatches);
+      const hidden = { name: 'h2', dtype: 'float32' as const, shape: [8 / microBatches, 8], of: ['h'], through: [] };
+      const graph = { ...net, outputs: [...net.outputs, hidden] };
+      const step = buildStep(graph, {
+        loss: 'mean-squared-error',
+        output: 0,
+        matched: [
+          { name: 'logits', factor: 2 },
+          { name: 'h', factor: 0.5 },
+          { name: 'gone', factor: 1 },
+        ],
+        optimizer: { name: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 },
+        batchNorm: 'frozen',
+        microBatches,
+      });
+      const lead = microBatches > 1 ? [microBatches, 4] : [8];
+      expect(step.feeds.map((f) => f.name)).toEqual(['x', 'target/logits', 'target/h', 'rate']);
+      const teacher = await openTeacher(graph, {
+        loss: 'mean-squared-error',
+        outputs: [0, 1],
+        provider: 'cpu',
+        threads: 1,
+      });
+      const { x } = feedsOf(1, lead, 5, {});
+      const [logits, h] = await teacher.scores({ x }, 8);
+      await teacher.close();
+      const off = (t: Tensor, by: number) => (t.data as Float32Array).map((v) => v + by);
+      const run = await loopEngine({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
+      const { loss } = await run.run({
+        x,
+        'target/logits': float32([1, ...lead, 3], off(logits, 1)),
+        'target/h': float32([1, ...lead, 8], off(h, 2)),
+        rate: float32([1], [0]),
+      });
+      await run.close();
+      losses.push(loss[0]);
+    }
+    expect(losses[0]).toBeCloseTo(2 * 1 + 0.5 * 4, 4);
+    expect(losses[1]).toBeCloseTo(losses[0], 4);
+  });
 });

