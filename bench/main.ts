@@ -14,6 +14,7 @@ const program = new Command('bench')
   .option('--rounds <number>', 'rounds in which everything takes its turn', positiveInteger, 7)
   .option('--threads <number>', 'threads of each side', positiveInteger, defaultThreads())
   .option('--python <path>', 'a Python with torch: its figures for the same steps, interleaved')
+  .option('--model <file>', 'strip: a model, half of whose units are set to zero first')
   .option('--json <file>', 'write the figures as JSON')
   .enablePositionalOptions()
   .action(async (options) => {

@@ -15,6 +15,8 @@ export interface MeasurementOptions {
   readonly threads: number;
   readonly python?: string;
   readonly json?: string;
+  /** What is stripped, in place of a model that is made. */
+  readonly model?: string;
 }
 
 export const measurementNames: readonly string[] = [...workloads.map((w) => w.name), 'strip'];
@@ -57,7 +59,7 @@ export async function runMeasurements(options: MeasurementOptions): Promise<numb
   }
   let strip: StripFigures | undefined;
   if (wanted('strip')) {
-    strip = await measureStrip();
+    strip = await measureStrip(options.model);
     say(stripText(strip));
   }
   if (options.json) {
@@ -154,10 +156,11 @@ function trainingTable({ steps }: ReturnType<typeof summary>): string {
 
 function stripText({ bytes, units, seconds, peakBytes }: StripFigures): string {
   const s = (n: number) => `${n.toFixed(2)} s`;
+  const times = (n: number) => `${(n / seconds.copy).toFixed(1)}×`;
   return [
     `Strip of a model of ${formatBytes(bytes.before)} to ${formatBytes(bytes.after)}, ${units.before} units to ${units.after}:`,
     `  read ${s(seconds.read)}, shapes ${s(seconds.analyse)}, strip ${s(seconds.strip)} (of which the proof about ${s(seconds.proof)}), write ${s(seconds.write)}`,
-    `  together ${s(seconds.total)} with the proof, ${s(seconds.total - seconds.proof)} without: ${(bytes.before / 1e6 / seconds.total).toFixed(0)} MB/s`,
+    `  together ${s(seconds.total)} with the proof, ${s(seconds.total - seconds.proof)} without: ${times(seconds.total)} and ${times(seconds.total - seconds.proof)} what reading and writing the file takes (${s(seconds.copy)})`,
     `  peak memory ${formatBytes(peakBytes)}: ${(peakBytes / bytes.before).toFixed(1)} times the model`,
   ].join('\n');
 }

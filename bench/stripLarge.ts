@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { vgg } from '../models/index.js';
 import { readModel } from '../src/onnx/read.js';
-import { encodeModel, writeModel } from '../src/onnx/write.js';
+import { writeModel } from '../src/onnx/write.js';
 import { proveEqual } from '../src/prune/prove.js';
 import { channelsOf, strip } from '../src/prune/strip.js';
 import { unitsOf } from '../src/prune/units.js';
@@ -27,6 +28,8 @@ export interface StripFigures {
     /** The proof alone, once more: a part of `strip`. */
     readonly proof: number;
     readonly total: number;
+    /** Reading the file and writing it again, in a process of its own. */
+    readonly copy: number;
   };
   readonly peakBytes: number;
 }
@@ -46,30 +49,54 @@ const net = {
 /** Share of the units that are dead. */
 const DEAD = 0.5;
 
-/** Strips a model of 100 MB in a process of its own, so that its peak memory is that of this work. */
-export function measureStrip(): Promise<StripFigures> {
-  const child = fork(fileURLToPath(import.meta.url), ['measure'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+/**
+ * Strips a model in a process of its own, so that its peak memory is that of this work.
+ * @param model a file whose units are dead in part; absent: one of 100 MB that is made
+ */
+export async function measureStrip(model?: string): Promise<StripFigures> {
+  const folder = await mkdtemp(join(tmpdir(), 'cges-bench-'));
+  const input = join(folder, 'in.onnx');
+  try {
+    await answerOf('make', input, model ?? '');
+    const copy = await answerOf<number>('copy', input);
+    const figures = await answerOf<Omit<StripFigures, 'seconds'> & { seconds: object }>('measure', input);
+    return { ...figures, seconds: { ...figures.seconds, copy } } as StripFigures;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs this file with a task. @returns what it answers. */
+function answerOf<T>(...args: string[]): Promise<T> {
+  const child = fork(fileURLToPath(import.meta.url), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   return new Promise((resolve, reject) => {
-    child.once('message', (figures: StripFigures) => resolve(figures));
+    child.once('message', (answer: T) => resolve(answer));
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`the strip of the large model ended with code ${code}`)));
+    child.once('exit', (code) => reject(new Error(`${args[0]} ended with code ${code}`)));
   });
 }
 
-/** Makes the model in the folder; its memory counts as well, so it is made before and in another process. */
-async function make(path: string): Promise<void> {
-  const model = vgg(net);
-  const file = { path: '', folder: '.', bytes: new Uint8Array(), model };
+/** Makes the model, or takes the given one, and zeroes units of it. */
+async function make(path: string, given: string): Promise<void> {
+  const file = given ? readModel(given) : { path: '', folder: '.', bytes: new Uint8Array(), model: vgg(net) };
   const channels = channelsOf(await analyse(file));
   const { families } = unitsOf(channels);
   await writeModel(
     zeroUnits(channels, families, ({ units }, index) => Random.stream(7, units[index]).uniform() < DEAD),
     path,
+    { folder: file.folder },
   );
 }
 
-async function measure(folder: string): Promise<StripFigures> {
-  const [input, output] = [join(folder, 'in.onnx'), join(folder, 'out.onnx')];
+/** @returns the seconds that reading and writing a file take. */
+async function copy(path: string): Promise<number> {
+  const started = performance.now();
+  await writeModel(readModel(path).model, `${path}.copy`);
+  return (performance.now() - started) / 1000;
+}
+
+async function measure(input: string) {
+  const output = `${input}.out`;
   const times: number[] = [performance.now()];
   const lap = () => times.push(performance.now());
   const file = readModel(input);
@@ -83,38 +110,25 @@ async function measure(folder: string): Promise<StripFigures> {
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const { inputs, sizes } = analysis;
   const runs = [1, 3].map((batch, i) => makeFeeds(inputs, batch, sizes, 2 + i));
-  await proveEqual(file.model, result.model, runs);
+  await proveEqual(file.model, result.model, runs, { file: input, stored: true });
   lap();
   const [read, analysing, stripping, write, proof] = times.slice(1).map((t, i) => (t - times[i]) / 1000);
   return {
-    bytes: { before: file.bytes.length || encodeModel(file.model).length, after: bytes },
+    bytes: { before: statSync(input).size, after: bytes },
     units: { before: result.unitsBefore, after: result.unitsAfter },
     seconds: { read, analyse: analysing, strip: stripping, write, proof, total: read + analysing + stripping + write },
     peakBytes,
   };
 }
 
-/** Runs this file with another task, and waits for it. */
-function task(...args: string[]): Promise<void> {
-  const child = fork(fileURLToPath(import.meta.url), args, { stdio: 'inherit' });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${args[0]} ended with code ${code}`))));
-  });
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [what, path] = process.argv.slice(2);
-  if (what === 'make') await make(path);
-  else if (what === 'measure') {
-    const folder = await mkdtemp(join(tmpdir(), 'cges-bench-'));
-    try {
-      await task('make', join(folder, 'in.onnx'));
-      const figures = await measure(folder);
-      process.send?.(figures);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-    process.disconnect?.();
-  }
+  const [what, path, given = ''] = process.argv.slice(2);
+  const tasks: Record<string, () => Promise<unknown>> = {
+    make: () => make(path, given),
+    copy: () => copy(path),
+    measure: () => measure(path),
+  };
+  const answer = await tasks[what]();
+  process.send?.(answer ?? null);
+  process.disconnect?.();
 }
