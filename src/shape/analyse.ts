@@ -291,7 +291,8 @@ export function batchAxisOf(
  * are the same where one number fills them in all runs (initial states of a batch).
  */
 function stability(tensor: Tensor, others: readonly (Tensor | undefined)[]): Uint8Array | 'all' {
-  const seen = others.filter((t) => t !== undefined);
+  const seen = others.filter((t): t is Tensor => t !== undefined && t !== tensor);
+  if (seen.length === 0) return 'all';
   if (seen.some((t) => String(t.dims) !== String(tensor.dims))) {
     const [first] = tensor.data;
     const filled = (t: Tensor): boolean => Array.from(t.data as ArrayLike<unknown>).every((x) => Object.is(x, first));

@@ -54,6 +54,9 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
   const known = tensors.filter((name) => fixed.has(name) && types.get(name) !== 'bfloat16');
   const shapeOf = new Map(tensors.map((name) => [name, `${name}/shape of`]));
   const watched = tensors.filter((name) => source.watched?.has(name) && !fixed.has(name));
+  // What no shape enters is the same in every run, and large where weights are rearranged: it is read once.
+  const unchanging = staticValues(graph, { unknown: source.unknown, shapes: false });
+  const [always, once] = [known.filter((name) => !unchanging.has(name)), known.filter((name) => unchanging.has(name))];
   const outputs = [...shapeOf.values(), ...known, ...watched];
   if (outputs.length === 0) return nothingComputed(dtypes, constants);
   const probing: GraphProto = {
@@ -63,16 +66,19 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
     valueInfo: [],
   };
   const session = await openSession(withGraph(model, probing), { optimisation: 'disabled', file: source.path });
+  let kept: ReadonlyMap<string, Tensor> | undefined;
   return {
     dtypes,
     constants,
     async run(feeds) {
-      const answers = await session.run({ ...feeds, ...fed }, outputs);
+      const asked = kept ? [...shapeOf.values(), ...always, ...watched] : outputs;
+      const answers = await session.run({ ...feeds, ...fed }, asked);
+      kept ??= new Map(once.map((name) => [name, answers[name]]));
       return {
         shapes: new Map(
           tensors.map((name) => [name, Array.from(answers[shapeOf.get(name)!].data as BigInt64Array, Number)]),
         ),
-        known: new Map(known.map((name) => [name, answers[name]])),
+        known: new Map([...kept, ...always.map((name) => [name, answers[name]] as const)]),
         watched: new Map(watched.map((name) => [name, answers[name]])),
       };
     },

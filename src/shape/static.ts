@@ -26,25 +26,32 @@ const sequences = new Set([
 /**
  * @returns names of the values that follow from constants and shapes alone: initializers (also those that an old file
  * lists as inputs), Constant nodes, shapes, and whatever deterministic operators make of them.
- * @param given names of inputs that count as known
- * @param unknown names of values that do not, whatever they are made of
  */
 export function staticValues(
   graph: GraphProto,
-  { given = [], unknown }: { given?: Iterable<string>; unknown?: ReadonlySet<string> } = {},
+  { given = [], unknown, shapes = true }: StaticOptions = {},
 ): Set<string> {
   const known = new Set([...given, ...graph.initializer.map((t) => t.name ?? '')]);
   for (const sparse of graph.sparseInitializer) known.add(sparse.values?.name ?? '');
   for (const node of sortedNodes(graph)) {
-    if (!isStatic(node, known)) continue;
+    if (!isStatic(node, known, shapes)) continue;
     for (const name of node.output) if (name !== '' && !unknown?.has(name)) known.add(name);
   }
   return known;
 }
 
-function isStatic(node: NodeProto, known: ReadonlySet<string>): boolean {
+interface StaticOptions {
+  /** Names of inputs that count as known. */
+  readonly given?: Iterable<string>;
+  /** Names of values that do not, whatever they are made of. */
+  readonly unknown?: ReadonlySet<string>;
+  /** False leaves out what follows from shapes of values that are not known. */
+  readonly shapes?: boolean;
+}
+
+function isStatic(node: NodeProto, known: ReadonlySet<string>, shapes: boolean): boolean {
   if (random.has(node.opType) || (!node.domain && sequences.has(node.opType))) return false;
-  if (!node.domain && shapeOnly.has(node.opType)) return true;
+  if (shapes && !node.domain && shapeOnly.has(node.opType)) return true;
   if (node.opType === 'Constant') return true;
   return readsOf(node).every((name) => known.has(name));
 }
