@@ -181,14 +181,14 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
         const ownNorm = channel.inputs.some(
           (x) => x && x.name !== from.value.name && isMadeOf(x.name, from.value.name),
         );
-        const divides = (proto.opType === 'Div' && operand === 1) || proto.opType === 'Reciprocal';
-        if (role && (role === 'reads' || !(ownNorm || divides))) set(from.value.name, from.axis, role);
+        if (role && (role === 'reads' || !(ownNorm || divides(proto.opType, operand)))) set(from.value.name, from.axis, role);
         continue;
       }
       // A parameter may be linked to the output, or the output to a parameter in which it has several indices.
       const at = from.value.known ? from : to;
       if (!at.value.known) continue;
       const input = channel.inputs.findIndex((x) => x?.name === at.value.name);
+      if (divides(proto.opType, input)) continue;
       if (trained ? trained(at.value.name) : trains === undefined || trains.includes(input)) {
         if (isReal(at.value.dtype) || zeroPoints.has(at.value.name)) set(at.value.name, at.axis, 'shifts');
       }
@@ -199,6 +199,11 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
     if (roles.get(key) !== 'reads' && !trained(split(key).parameter)) roles.delete(key);
   }
   return roles;
+}
+
+/** Whether an operator divides by an operand: what is divided by makes no unit, for at zero nothing would be a number. */
+function divides(op: string, operand: number): boolean {
+  return (op === 'Div' && operand === 1) || op === 'Reciprocal';
 }
 
 /** @returns a test of whether a constant is computed from another one. */
