@@ -181,7 +181,8 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
         const ownNorm = channel.inputs.some(
           (x) => x && x.name !== from.value.name && isMadeOf(x.name, from.value.name),
         );
-        if (role && (role === 'reads' || !(ownNorm || divides(proto.opType, operand)))) set(from.value.name, from.axis, role);
+        if (role && (role === 'reads' || !(ownNorm || divides(proto.opType, operand))))
+          set(from.value.name, from.axis, role);
         continue;
       }
       // A parameter may be linked to the output, or the output to a parameter in which it has several indices.
