@@ -5,6 +5,7 @@ import type { ModelProto } from '../../src/onnx/proto.js';
 import { decodeModel, type OnnxFile, readModel } from '../../src/onnx/read.js';
 import { encodeModel, inlineModel } from '../../src/onnx/write.js';
 import { type WeightAxis, weightAxes } from '../../src/prune/axes.js';
+import { spacingOf } from '../../src/prune/prove.js';
 import { roundsToLevels } from '../../src/prune/quanta.js';
 import { channelsOf, strip } from '../../src/prune/strip.js';
 import { unitsOf } from '../../src/prune/units.js';
@@ -149,7 +150,7 @@ async function disagreements(
   return Object.entries(expected.all).flatMap(([name, tensor]) => {
     if (!isFloat(tensor.dtype)) return [];
     const rounding = levelled ? 0 : distance(tensor, expected.disabled[name]);
-    const allowed = Math.max(TOLERANCE, 10 * rounding);
+    const allowed = Math.max(TOLERANCE, 10 * rounding, spacingOf(tensor.dtype));
     const wrong = ways.flatMap((way) => {
       const off = distance(expected[levelled ? way : 'all'][name], found[way][name]);
       return off <= allowed ? [] : [`with optimisations ${way}, '${name}' is ${off.toExponential(1)} off`];

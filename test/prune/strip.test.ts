@@ -481,6 +481,19 @@ describe('limits', () => {
     expect((await stripped(file, { keep: (name) => name === 'y' })).removed).toBe(1);
   });
 
+  test('half-precision outputs may differ by one spacing of their numbers, and no more', async () => {
+    const [a, b, c] = [1, 1.0004, 1.004].map((scale) => {
+      const net = new TinyNet();
+      net.node('Conv', ['x', net.weight('w1', [2, 3, 1, 1], (d) => d.set(d.map((x) => x * scale)))], 'h');
+      net.node('Cast', ['h'], 'y', { to: 10 });
+      return net.file(image, ['N', 2, 6, 6]).model;
+    });
+    for (const { graph } of [a, b, c]) graph.output = [makeValueInfo('y', 'float16', ['N', 2, 6, 6])];
+    const feeds = [{ x: float32([1, 3, 6, 6], new Array<number>(108).fill(1)) }];
+    expect((await proveEqual(a, b, feeds)).maxRelative).toBeLessThanOrEqual(2 ** -10);
+    await expect(proveEqual(a, c, feeds)).rejects.toThrow(CgesError);
+  });
+
   test('inputs that the model itself does not take prove nothing, and are left out', async () => {
     const net = new TinyNet();
     net.node('Gather', ['x', 'neighbour'], 'g', { axis: 0 });
