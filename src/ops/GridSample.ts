@@ -1,5 +1,10 @@
+import { Attributes } from '../onnx/attributes.js';
+import { makeNode } from '../onnx/make.js';
 import { regionChannels } from './regions.js';
 import { defineOp, refused } from './spec.js';
+
+/** The names that opset 20 gave to its modes, and those before. */
+const modes: Readonly<Record<string, string>> = { linear: 'bilinear', cubic: 'bicubic' };
 
 export const GridSample = defineOp({
   op: 'GridSample',
@@ -8,6 +13,17 @@ export const GridSample = defineOp({
   outputs: ['Y'],
   grad: refused('sampling at computed positions is not trained'),
   channels: regionChannels,
+  normalise: (node, { opset }) => {
+    if (opset < 20) return undefined;
+    const attrs = new Attributes(node);
+    const mode = attrs.string('mode', 'linear');
+    const how = {
+      mode: modes[mode] ?? mode,
+      padding_mode: attrs.string('padding_mode', 'zeros'),
+      align_corners: attrs.int('align_corners', 0),
+    };
+    return [makeNode('GridSample', node.input, node.output, how, { name: node.name })];
+  },
   examples: [
     {
       title: 'linear',

@@ -63,6 +63,7 @@ export const ScatterElements = defineOp({
   channels,
   examples: [
     ...scatterExamples,
+    { title: 'repeated computed places: the last one stays', inputs: [[3, 3], repeated, apart([2, 3])] },
     ...['add', 'mul', 'max', 'min'].map((reduction) => ({
       title: `repeated places, ${reduction}`,
       inputs: [[3, 3], repeated, apart([2, 3])] as const,

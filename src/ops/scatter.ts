@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
-import { sizeOf } from '../tensor/tensor.js';
+import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { OpNode } from './spec.js';
 
 /** @returns zeros of a value's shape. */
@@ -23,12 +23,22 @@ export function scatterGradients(
   dy: Value,
   { scatter, gather }: Indexing,
 ): [() => Value, null, () => Value] {
-  const [data, , updates] = inputs;
+  const [data, indices, updates] = inputs;
   const zeros = (): Value => zerosLike(g, updates);
   const ones = (like: Value): Value => g.expand(g.scalar(1, like.dtype), like.shape);
   switch (attrs.string('reduction', 'none')) {
     case 'none':
-      return [() => scatter(dy, zeros(), 'none'), null, () => gather(dy)];
+      return [
+        () => scatter(dy, zeros(), 'none'),
+        null,
+        () => {
+          if (indices.constant) return gather(dy);
+          // Of updates to one place the last one written stays: each is told by a number, and what stays is read back.
+          const numbers = g.cast(g.reshape(g.constant(iota(sizeOf(updates.shape))), updates.shape), data.dtype);
+          const written = gather(scatter(zerosLike(g, data), numbers, 'none'));
+          return g.where(g.equal(written, numbers), gather(dy), 0);
+        },
+      ];
     case 'add':
       return [() => dy, null, () => gather(dy)];
     case 'mul':
@@ -51,6 +61,13 @@ export function scatterGradients(
       return [() => g.mul(share(), chosen(data, y)), null, () => g.mul(gather(share()), chosen(updates, gather(y)))];
     }
   }
+}
+
+function iota(size: number): Tensor {
+  return float32(
+    [size],
+    Array.from({ length: size }, (_, i) => i),
+  );
 }
 
 /** @returns a place for every element, counted through a whole tensor. */

@@ -284,6 +284,8 @@ function ruleOf(proto: NodeProto, node: ChannelNode, closed: string | undefined)
   if (held) return held;
   const spec = specOf(proto.opType, proto.domain, node.opset);
   if (!spec && closed !== undefined) return `its bodies are not followed: ${closed}`;
+  if (!spec && proto.domain === 'com.microsoft.nchwc')
+    return 'its channels lie in blocks of the processor that onnxruntime optimised the model for: take the model before that';
   if (!spec) return 'the operator has no channel rule';
   return isRefusal(spec.channels) ? spec.channels.refused : spec.channels(node);
 }

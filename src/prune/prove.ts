@@ -36,6 +36,11 @@ const ROUNDING_FACTOR = 10;
 /** One of 128 levels, as a share of an output's magnitude: what flips of single quanta may come to where nothing is exact. */
 const LEVEL = 1 / 128;
 
+/** How far neighbouring numbers of a type lie apart at most, as a share of their magnitude. */
+export function spacingOf(dtype: DType): number {
+  return { float16: 2 ** -10, bfloat16: 2 ** -7 }[dtype as string] ?? 0;
+}
+
 /** The widest that float32 rounds the difference of two neighbouring levels to. */
 const ONE_QUANTUM = 1.001;
 
@@ -105,7 +110,7 @@ export async function proveEqual(
       const unfused = cut && same && distance(same[name], cut[name]);
       const limit = cut
         ? levelLimit({ tolerance, quantum, drift, rounding, plain: unfused })
-        : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0));
+        : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0), spacingOf(expected.dtype as DType));
       if (!drift || !(drift.relative <= limit)) {
         const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
         throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);

@@ -8,6 +8,7 @@ import { isStored } from '../onnx/stored.js';
 import { type Analysis, analyse } from '../shape/analyse.js';
 import { makeFeeds } from '../shape/feeds.js';
 import { inlined } from '../shape/probe.js';
+import { openSession } from '../runtime/session.js';
 import { isFloat } from '../tensor/half.js';
 import { type Channels, type ChannelSource, relateChannels } from './channels.js';
 import { analyseFlow } from './constants.js';
@@ -71,8 +72,7 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   try {
     return await stripped(file, analysis, options);
   } catch (error) {
-    const unfit = error instanceof CgesError && error.code === 'MODEL_UNRUNNABLE';
-    if (!unfit || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
+    if (!isUnrunnable(error) || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
     // What is never run must still load: it may not take what is left of the values that it reads.
     const pinned = { ...bodies, dead: new Set<string>() };
     return stripped(file, await analyse(analysis.file, { ...analysis.options, bodies: pinned }), options);
@@ -115,13 +115,13 @@ async function stripped(file: OnnxFile, analysis: Analysis, options: StripOption
       if (!foldsConstants(channels, flow, selection)) break;
     }
   }
-  const runs = runsOf(analysis, seed, options);
-  const drift = await proveEqual(original, model, runs, {
+  const proof = {
     behind: floatsBehind(analysis),
     tolerance: options.tolerance,
     file: file.path || undefined,
     stored: isStored(file),
-  });
+  };
+  const { runs, drift } = await proved(original, model, runsOf(analysis, seed, options), proof);
   const batches = runs.map((feeds) => rowsOf(analysis, feeds));
   const families = [...counts].map(([family, c]) => ({ family, ...c }));
   const sum = (key: 'before' | 'after'): number => families.reduce((n, f) => n + f[key], 0);
@@ -181,6 +181,46 @@ function runsOf(analysis: Analysis, seed: number, options: StripOptions): Feeds[
   }
   const rows = rowsOf(analysis);
   return (free ? [1, 3] : [rows, rows]).map((n, i) => makeFeeds(inputs, n, sizes, seed + 2 + i));
+}
+
+/** Runs that the original does not take either (an index drawn beyond a batch of one) prove nothing and are left out. */
+async function proved(
+  original: ModelProto,
+  model: ModelProto,
+  runs: readonly Feeds[],
+  options: Parameters<typeof proveEqual>[3],
+): Promise<{ runs: readonly Feeds[]; drift: StripDrift }> {
+  try {
+    return { runs, drift: await proveEqual(original, model, runs, options) };
+  } catch (error) {
+    if (!isUnrunnable(error)) throw error;
+    const taken = await takenBy(original, runs);
+    if (taken.length === 0 || taken.length === runs.length) throw error;
+    return { runs: taken, drift: await proveEqual(original, model, taken, options) };
+  }
+}
+
+/** @returns those of the inputs that a model runs on. */
+async function takenBy(model: ModelProto, runs: readonly Feeds[]): Promise<Feeds[]> {
+  const session = await openSession(model);
+  const taken: Feeds[] = [];
+  try {
+    for (const feeds of runs) {
+      try {
+        await session.run(feeds);
+        taken.push(feeds);
+      } catch (error) {
+        if (!isUnrunnable(error)) throw error;
+      }
+    }
+    return taken;
+  } finally {
+    await session.close();
+  }
+}
+
+function isUnrunnable(error: unknown): boolean {
+  return error instanceof CgesError && error.code === 'MODEL_UNRUNNABLE';
 }
 
 /** @returns the batch of some inputs; without them, that of the run that was analysed. */

@@ -170,6 +170,7 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
     if (!roles.has(key) || role === 'makes') roles.set(key, role);
   };
   const isMadeOf = ancestry(channels);
+  const isDivisor = divisorsOf(channels);
   for (const { relation, channel, proto } of channels.nodes.toReversed()) {
     const trains = specOf(proto.opType, proto.domain, channel.opset)?.trains;
     for (const mix of relation.mixes ?? []) {
@@ -189,14 +190,15 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
         const ownNorm = channel.inputs.some(
           (x) => x && x.name !== from.value.name && isMadeOf(x.name, from.value.name),
         );
-        const divides = (proto.opType === 'Div' && operand === 1) || proto.opType === 'Reciprocal';
-        if (role && (role === 'reads' || !(ownNorm || divides))) set(from.value.name, from.axis, role);
+        if (role && (role === 'reads' || !(ownNorm || divides(proto.opType, operand))))
+          set(from.value.name, from.axis, role);
         continue;
       }
       // A parameter may be linked to the output, or the output to a parameter in which it has several indices.
       const at = from.value.known ? from : to;
       if (!at.value.known) continue;
       const input = channel.inputs.findIndex((x) => x?.name === at.value.name);
+      if (divides(proto.opType, input) || channel.outputs.every((o) => isDivisor(o.name))) continue;
       if (trained ? trained(at.value.name) : trains === undefined || trains.includes(input)) {
         if (isReal(at.value.dtype) || zeroPoints.has(at.value.name)) set(at.value.name, at.axis, 'shifts');
       }
@@ -207,6 +209,25 @@ function rolesOf(channels: Channels, trained?: (parameter: string) => boolean): 
     if (roles.get(key) !== 'reads' && !trained(split(key).parameter)) roles.delete(key);
   }
   return roles;
+}
+
+/** Whether an operator divides by an operand: what is divided by makes no unit, for at zero nothing would be a number. */
+function divides(op: string, operand: number): boolean {
+  return (op === 'Div' && operand === 1) || op === 'Reciprocal';
+}
+
+/** @returns a test of whether nothing but divisors is computed from a value (the norm that a style gives to weights). */
+function divisorsOf({ nodes, source }: Channels): (name: string) => boolean {
+  const read = new Set<string>();
+  const others = new Set(source.model.graph.output.map((o) => o.name));
+  const isDivisor = (name: string): boolean => read.has(name) && !others.has(name);
+  for (const { relation, channel } of nodes.toReversed()) {
+    const into = (relation.mixes ?? []).length === 0 && channel.outputs.every((o) => isDivisor(o.name));
+    channel.inputs.forEach((x, i) => {
+      if (x) (into || divides(channel.op, i) ? read : others).add(x.name);
+    });
+  }
+  return isDivisor;
 }
 
 /** @returns a test of whether a constant is computed from another one. */

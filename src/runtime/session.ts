@@ -67,6 +67,9 @@ export async function openSession(
     inner = await create(source, sessionOptions(provider, options));
   } catch (cause) {
     if (provider !== 'cpu') await requireProvider(provider, loadsOn);
+    // Without optimisations onnxruntime loses track of some casts that it adds to half-precision models.
+    if (options.optimisation === 'disabled' && messageOf(cause).includes('InsertedPrecisionFreeCast'))
+      return openSession(model, { ...options, optimisation: 'basic' });
     throw unrunnable('load', cause, { file });
   }
   return new OrtSession(inner, provider, file);

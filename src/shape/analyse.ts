@@ -7,7 +7,7 @@ import type { OnnxFile } from '../onnx/read.js';
 import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
 import type { ChannelNode, ChannelValue } from '../ops/spec.js';
 import { isFloat } from '../tensor/half.js';
-import type { DType, Tensor } from '../tensor/tensor.js';
+import { type DType, stridesOf, type Tensor } from '../tensor/tensor.js';
 import { type Inside, lookInside } from './enter.js';
 import { exposed } from './expose.js';
 import { type FreeInput, freeInputs, isInteger, makeFeeds, readings, type Sizes, shapeAt } from './feeds.js';
@@ -288,20 +288,33 @@ export function batchAxisOf(
 
 /**
  * @returns 1 for each element that was the same in all runs; a constant has no other runs. Floats that change in number
- * are the same where one number fills them in all runs (initial states of a batch).
+ * are the same where they are but repeated along the axes that grow (initial states of a batch, a bias added to them).
  */
 function stability(tensor: Tensor, others: readonly (Tensor | undefined)[]): Uint8Array | 'all' {
   const seen = others.filter((t): t is Tensor => t !== undefined && t !== tensor);
   if (seen.length === 0) return 'all';
   if (seen.some((t) => String(t.dims) !== String(tensor.dims))) {
-    const [first] = tensor.data;
-    const filled = (t: Tensor): boolean => Array.from(t.data as ArrayLike<unknown>).every((x) => Object.is(x, first));
-    return isFloat(tensor.dtype) && [tensor, ...seen].every(filled) ? 'all' : new Uint8Array(tensor.data.length);
+    return isFloat(tensor.dtype) && isRepeated([tensor, ...seen]) ? 'all' : new Uint8Array(tensor.data.length);
   }
   const same = Uint8Array.from({ length: tensor.data.length }, (_, i) =>
     seen.every((t) => Object.is(t.data[i], tensor.data[i])) ? 1 : 0,
   );
   return same.every((s) => s === 1) ? 'all' : same;
+}
+
+/** Whether tensors hold the same numbers, each of them over and over along the axes in whose sizes they differ. */
+function isRepeated([first, ...others]: readonly Tensor[]): boolean {
+  const { dims, data } = first;
+  if (others.some((t) => t.dims.length !== dims.length)) return false;
+  const fixed = dims.map((size, axis) => others.every((t) => t.dims[axis] === size));
+  const steps = stridesOf(dims).map((stride, axis) => (fixed[axis] ? stride : 0));
+  return [first, ...others].every((t) => {
+    const strides = stridesOf(t.dims);
+    return Array.from(t.data as ArrayLike<unknown>).every((x, i) => {
+      const at = strides.reduce((sum, stride, axis) => sum + (Math.floor(i / stride) % t.dims[axis]) * steps[axis], 0);
+      return Object.is(x, data[at]);
+    });
+  });
 }
 
 function analysisOf(

@@ -4,7 +4,7 @@ import type { AttributeValue } from '../../src/onnx/attributes.js';
 import type { OnnxFile } from '../../src/onnx/read.js';
 import { zeroUnits } from '../../src/prune/zero.js';
 import { float32 } from '../../src/tensor/tensor.js';
-import { stripped, TinyNet, unitsIn } from './net.js';
+import { columns, rows, stripped, TinyNet, unitsIn } from './net.js';
 
 const gates: Readonly<Record<string, number>> = { LSTM: 4, GRU: 3, RNN: 1 };
 
@@ -235,4 +235,31 @@ test('initial states of zeros tie nothing together and are left out after a cut'
     ['', ''],
   ]);
   expect(ops).toEqual(['Transpose', 'LSTM', 'Squeeze', 'LSTM', 'Squeeze', 'Gemm']);
+});
+
+test('a cell written out step by step from a state of zeros loses the units that its shared weights leave at zero', async () => {
+  const net = new TinyNet();
+  net.node('Shape', ['x'], 'sizes');
+  net.node('Gather', ['sizes', net.ints('first', [0])], 'batch');
+  net.node('Concat', ['batch', net.ints('hidden', [4])], 'state.shape', { axis: 0 });
+  net.node('ConstantOfShape', ['state.shape'], 'h0');
+  const [w, b] = [net.weight('w', [3, 4], columns([3, 4], [2])), net.weight('b', [4], rows([4], [2]))];
+  const [r, c] = [net.weight('r', [4, 4], columns([4, 4], [2])), net.weight('c', [4], rows([4], [2]))];
+  for (const [from, to] of [
+    ['h0', 'h1'],
+    ['h1', 'h2'],
+  ]) {
+    net.node('Gemm', ['x', w, b], `${to}.x`);
+    net.node('Gemm', [from, r, c], `${to}.h`);
+    net.node('Add', [`${to}.x`, `${to}.h`], `${to}.sum`);
+    net.node('Tanh', [`${to}.sum`], to);
+  }
+  net.node('Gemm', ['h2', net.weight('fc', [4, 2])], 'y');
+  const { removed, dims } = await stripped(net.file(['N', 3], ['N', 2]));
+  expect(removed).toBe(1);
+  expect([dims('w'), dims('r'), dims('fc')]).toEqual([
+    [3, 3],
+    [3, 3],
+    [3, 2],
+  ]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CgesError } from '../../src/errors.js';
-import { makeNode, makeTensor } from '../../src/onnx/make.js';
+import { makeNode, makeTensor, makeValueInfo } from '../../src/onnx/make.js';
 import { proveEqual } from '../../src/prune/prove.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import { columns, rows, stripped, TinyNet } from './net.js';
@@ -479,6 +479,31 @@ describe('limits', () => {
     expect((await stripped(file, { keep: (name) => name === 'w1' })).removed).toBe(0);
     expect((await stripped(file, { keep: (name) => name === 'h/Conv' })).removed).toBe(0);
     expect((await stripped(file, { keep: (name) => name === 'y' })).removed).toBe(1);
+  });
+
+  test('half-precision outputs may differ by one spacing of their numbers, and no more', async () => {
+    const [a, b, c] = [1, 1.0004, 1.004].map((scale) => {
+      const net = new TinyNet();
+      net.node('Conv', ['x', net.weight('w1', [2, 3, 1, 1], (d) => d.set(d.map((x) => x * scale)))], 'h');
+      net.node('Cast', ['h'], 'y', { to: 10 });
+      return net.file(image, ['N', 2, 6, 6]).model;
+    });
+    for (const { graph } of [a, b, c]) graph.output = [makeValueInfo('y', 'float16', ['N', 2, 6, 6])];
+    const feeds = [{ x: float32([1, 3, 6, 6], new Array<number>(108).fill(1)) }];
+    expect((await proveEqual(a, b, feeds)).maxRelative).toBeLessThanOrEqual(2 ** -10);
+    await expect(proveEqual(a, c, feeds)).rejects.toThrow(CgesError);
+  });
+
+  test('inputs that the model itself does not take prove nothing, and are left out', async () => {
+    const net = new TinyNet();
+    net.node('Gather', ['x', 'neighbour'], 'g', { axis: 0 });
+    net.node('MatMul', ['g', net.weight('w1', [5, 4], columns([5, 4], [1]))], 'h');
+    net.node('MatMul', ['h', net.weight('w2', [4, 2])], 'y');
+    const file = net.file(['N', 5], ['N', 8, 2]);
+    file.model.graph.input.push(makeValueInfo('neighbour', 'int64', ['N', 8]));
+    // Whole numbers are drawn from 0 and 1: there is no row 1 of one row.
+    const { removed, batches } = await stripped(file);
+    expect([removed, batches]).toEqual([1, [3]]);
   });
 
   test('models that differ are told apart', async () => {

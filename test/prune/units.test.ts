@@ -88,6 +88,36 @@ describe('families of units', () => {
   });
 });
 
+test('a constant that channels are divided by is none of what makes them', async () => {
+  const net = new TinyNet();
+  net.node('MatMul', ['x', net.weight('w1', [5, 4])], 'h');
+  net.node('Div', ['h', net.weight('width', [4])], 'd');
+  net.node('MatMul', ['d', net.weight('w2', [4, 3])], 'y');
+  const file = net.file(['N', 5], ['N', 3]);
+  const { channels, families } = await unitsIn(file);
+  expect(families.map((f) => f.parts.map((p) => `${p.parameter}.${p.axis}`))).toEqual([['w1.1']]);
+  const { removed, dims } = await stripped(fileOf(zeroUnits(channels, families, (_, unit) => unit < 2)));
+  expect([removed, dims('width')]).toEqual([2, [2]]);
+});
+
+test('squares of a weight that the norm under a style is computed from are none of what makes its units', async () => {
+  const net = new TinyNet();
+  net.node('MatMul', ['x', net.weight('w', [5, 4])], 'h');
+  net.node('Mul', ['x', 'x'], 'style');
+  net.node('Unsqueeze', ['style', net.ints('axis', [2])], 's');
+  net.node('Mul', ['s', net.weight('squares', [5, 4], (data) => data.fill(0.5))], 'terms');
+  net.node('ReduceSum', ['terms', net.ints('one', [1])], 'sum', { keepdims: 0 });
+  net.node('Sqrt', ['sum'], 'norm');
+  net.node('Reciprocal', ['norm'], 'inverse');
+  net.node('Mul', ['h', 'inverse'], 'd');
+  net.node('MatMul', ['d', net.weight('w2', [4, 3])], 'y');
+  const file = net.file(['N', 5], ['N', 3]);
+  const { channels, families } = await unitsIn(file);
+  expect(families.map((f) => f.parts.map((p) => `${p.parameter}.${p.axis}`))).toEqual([['w.1']]);
+  const { removed, dims } = await stripped(fileOf(zeroUnits(channels, families, (_, unit) => unit < 2)));
+  expect([removed, dims('squares')]).toEqual([2, [5, 2]]);
+});
+
 test('a weight that is divided by its own norm is zeroed by its gain, for at zero it would be no number', async () => {
   const net = new TinyNet();
   net.weight('v', [4, 5]);

@@ -52,6 +52,22 @@ test('a model loads from bytes and from a file alike, and only what is asked for
   await Promise.all([a.close(), b.close()]);
 });
 
+test('a half-precision model whose casts onnxruntime mixes up without optimisations is loaded with basic ones', async () => {
+  const graph = makeGraph({
+    node: [
+      makeNode('Div', ['x', 'x'], ['d']),
+      makeNode('Cast', ['d'], ['c'], { to: 10 }, { name: 'c' }),
+      makeNode('Sqrt', ['c'], ['y']),
+    ],
+    input: [makeValueInfo('x', 'float16', [1])],
+    output: [makeValueInfo('y', 'float16', [1])],
+  });
+  const session = await openSession(makeModel(graph, 17), { optimisation: 'disabled' });
+  const { y } = await session.run({ x: { dtype: 'float16', dims: [1], data: Uint16Array.of(0x4000) } });
+  expect(y.data).toEqual(Uint16Array.of(0x3c00));
+  await session.close();
+});
+
 test('a model that onnxruntime refuses is named with the node at fault', async () => {
   const unknown = await errorOf(() => openSession(oneNode('NoSuchOperator', 'float32'), { file: 'm.onnx' }));
   expect(unknown).toMatchObject({ code: 'MODEL_UNRUNNABLE', exitCode: 3 });

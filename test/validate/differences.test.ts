@@ -45,6 +45,17 @@ describe('central differences', () => {
     expect(await check(bent, w, bentSlope.map(wrong))).toBe('WRONG');
   });
 
+  it('are uncertain where one direction alone disagrees: there a kink hides between the steps', async () => {
+    const signs = Random.stream(1, 0);
+    const along = w.map(() => (signs.uint32() & 1 ? 1 : -1));
+    const norm = Math.sqrt(slope.reduce((sum, g) => sum + g * g, 0));
+    const bump = (x: Float32Array) => {
+      const moved = x.reduce((sum, v, i) => sum + (v - w[i]) * along[i], 0) / w.length;
+      return Math.abs(moved) > 1e-9 ? 0.03 * norm * moved : 0;
+    };
+    expect(await check((x) => smooth(x) + bump(x), w, slope)).toBe('uncertain');
+  });
+
   it('are uncertain at a kink, and never call it wrong', async () => {
     const zero = new Float32Array(4);
     const relu = (x: Float32Array) => x.reduce((sum, v) => sum + Math.max(v, 0), 1);
