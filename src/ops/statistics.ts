@@ -24,7 +24,7 @@ export function recount(cut: CutNode, index: number, over: readonly AxisRef[]): 
 function multiply(cut: CutNode, index: number, factor: number): void {
   const { name, dtype } = cut.outputs[index];
   const given = `${name}/factor`;
-  cut.insertAfter(index, (from, to) => makeNode('Mul', [from, given], [to], {}, { name: `${given}/Mul` }), [
+  cut.insertAfter(index, (from, to) => makeNode('Mul', [from, given], [to], {}, { name: `${from}/Mul` }), [
     { name: given, tensor: fromFloat32([], Float32Array.of(factor), dtype as FloatType) },
   ]);
 }
@@ -73,13 +73,13 @@ function appendZeros(cut: CutNode, index: number, count: number): void {
   const value = cut.inputs[index]!;
   const rank = value.shape.length;
   const pads = Array.from({ length: 2 * rank }, (_, i) => (i === 2 * rank - 1 ? count : 0));
-  const name = `${value.name}/zeros`;
+  const pad = `${value.name}/zeros/pads`;
   if (cut.opset < 11) {
-    cut.insertBefore(index, (from, to) => makeNode('Pad', [from], [to], { pads }, { name }));
+    cut.insertBefore(index, (from, to) => makeNode('Pad', [from], [to], { pads }, { name: `${to}/Pad` }));
     return;
   }
-  const constants = [{ name: `${name}/pads`, tensor: int64([pads.length], pads) }];
-  cut.insertBefore(index, (from, to) => makeNode('Pad', [from, `${name}/pads`], [to], {}, { name }), constants);
+  const constants = [{ name: pad, tensor: int64([pads.length], pads) }];
+  cut.insertBefore(index, (from, to) => makeNode('Pad', [from, pad], [to], {}, { name: `${to}/Pad` }), constants);
 }
 
 /** Leaves of the last axis of an output the first ones. */
@@ -89,13 +89,13 @@ function takeFirst(cut: CutNode, value: ChannelValue, count: number): void {
   const name = `${value.name}/first`;
   if (cut.opset < 10) {
     const range = { axes: [axis], starts: [0], ends: [count] };
-    cut.insertAfter(index, (from, to) => makeNode('Slice', [from], [to], range, { name }));
+    cut.insertAfter(index, (from, to) => makeNode('Slice', [from], [to], range, { name: `${from}/first` }));
     return;
   }
   const parts = { starts: 0, ends: count, axes: axis };
   const constants = Object.entries(parts).map(([part, n]) => ({ name: `${name}/${part}`, tensor: int64([1], [n]) }));
   const make = (from: string, to: string) =>
-    makeNode('Slice', [from, ...constants.map((c) => c.name)], [to], {}, { name });
+    makeNode('Slice', [from, ...constants.map((c) => c.name)], [to], {}, { name: `${from}/first` });
   cut.insertAfter(index, make, constants);
 }
 

@@ -50,8 +50,14 @@ export async function analyseFlow(channels: Channels, measure: Measure): Promise
 
 type Found = Omit<Flow, 'needed'>;
 
-/** Whether runs tell what a value holds: it is computed, or follows from constants and sizes that change from run to run. */
-function isFollowed({ runtime, value: { known, dtype } }: Slots): boolean {
+/** @returns axes of a node's inputs that are summed over. */
+export function* operandsOf({ mixes = [], contractions = [] }: RelatedNode['relation']): Generator<AxisRef> {
+  for (const { input } of mixes) yield input;
+  for (const { a, b } of contractions) yield* [a, b];
+}
+
+/** Whether only runs tell what a value holds: it is computed, or follows from constants and sizes that change from run to run. */
+export function isFollowed({ runtime, value: { known, dtype } }: Slots): boolean {
   return runtime || (isFloat(dtype) && known?.stable !== 'all');
 }
 
@@ -104,6 +110,7 @@ class ConstantPass {
   }
 
   private pass(): void {
+    for (const { relation } of this.channels.nodes) for (const at of operandsOf(relation)) this.baseOf(at);
     for (const node of this.channels.nodes) {
       for (const output of node.channel.outputs) {
         const slots = this.channels.values.get(output.name);
@@ -318,7 +325,7 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
     while (spreadWithin(channel, links, mixes));
     for (const value of new Set(channel.inputs)) {
       const slots = value && channels.values.get(value.name);
-      if (!slots?.runtime) continue;
+      if (!slots || !isFollowed(slots)) continue;
       value!.shape.forEach((size, axis) => {
         const at: AxisRef = { value: value!, axis };
         const base = slots.base[axis];

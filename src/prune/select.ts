@@ -1,8 +1,8 @@
-import type { Mix } from '../ops/spec.js';
+import type { AxisRef, Mix } from '../ops/spec.js';
 import { isFloat } from '../tensor/half.js';
 import type { Channels } from './channels.js';
 import { groupSizes } from './channels.js';
-import { type Flow, weightOf } from './constants.js';
+import { type Flow, isFollowed, operandsOf, weightOf } from './constants.js';
 import { isLive, layoutOf } from './mixing.js';
 
 /** Which units go. */
@@ -32,8 +32,15 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
   // What no computed value has is no channel but a detail of shape arithmetic.
   const removed = new Uint8Array(channels.units);
   const alive = new Uint8Array(channels.units);
-  for (const { value, base, runtime } of channels.values.values()) {
-    if (!runtime) continue;
+  const keepWhere = (at: AxisRef, counts: (slot: number) => boolean) => {
+    const base = channels.slotOf(at);
+    for (let slot = base; slot < base + at.value.shape[at.axis]; slot++) {
+      if (channels.unit[slot] >= 0 && counts(slot)) alive[channels.unit[slot]] = 1;
+    }
+  };
+  for (const slots of channels.values.values()) {
+    if (!isFollowed(slots)) continue;
+    const { value, base } = slots;
     value.shape.forEach((size, axis) => {
       for (let slot = base[axis]; slot < base[axis] + size; slot++) {
         const unit = channels.unit[slot];
@@ -43,18 +50,18 @@ export function selectUnits(channels: Channels, flow: Flow): Selection {
       }
     });
   }
-  // What meets a constant other than zero in a sum of products stays: that constant counts.
-  for (const { relation } of channels.nodes)
+  for (const { relation } of channels.nodes) {
+    // What meets a constant other than zero in a sum of products stays: that constant counts.
     for (const { a, b, zeros = [0, 0] } of relation.contractions ?? [])
-      [a, b].forEach(({ value, axis }, k) => {
-        const base = channels.slotOf({ value, axis });
-        for (let slot = base; slot < base + value.shape[axis]; slot++) {
-          const unit = channels.unit[slot];
-          // What is no constant has no level.
-          const isZero = flow.constant[slot] === 0 || flow.level[slot] === zeros[k];
-          if (unit >= 0 && (flow.needed[slot] || value.known) && !isZero) alive[unit] = 1;
-        }
+      [a, b].forEach((at, k) => {
+        keepWhere(at, (slot) => flow.needed[slot] === 1 && flow.constant[slot] === 1 && flow.level[slot] !== zeros[k]);
       });
+    // Of a constant that is summed over nothing tells later what it was: only its zeros go.
+    for (const at of operandsOf(relation)) {
+      if (isFollowed(channels.values.get(at.value.name)!)) continue;
+      keepWhere(at, (slot) => flow.constant[slot] === 0 || flow.level[slot] !== 0);
+    }
+  }
   for (let unit = 0; unit < channels.units; unit++) if (alive[unit]) removed[unit] = 0;
   const mixes = [...mixesOf(channels)];
   const padded = mixes.filter((m) => m.border && m.addBias);
