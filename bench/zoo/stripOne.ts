@@ -150,7 +150,7 @@ async function disagreements(
   return Object.entries(expected.all).flatMap(([name, tensor]) => {
     if (!isFloat(tensor.dtype)) return [];
     const rounding = levelled ? 0 : distance(tensor, expected.disabled[name]);
-    const allowed = Math.max(TOLERANCE, 10 * rounding, spacingOf(tensor.dtype));
+    const allowed = Math.max(TOLERANCE, 10 * rounding, spacingOf(before));
     const wrong = ways.flatMap((way) => {
       const off = distance(expected[levelled ? way : 'all'][name], found[way][name]);
       return off <= allowed ? [] : [`with optimisations ${way}, '${name}' is ${off.toExponential(1)} off`];

@@ -3,7 +3,7 @@ import type { ModelProto } from '../onnx/proto.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { openFed } from '../shape/fed.js';
 import { isFloat } from '../tensor/half.js';
-import type { DType, Tensor } from '../tensor/tensor.js';
+import { type DType, dtypeOf, type Tensor } from '../tensor/tensor.js';
 import { numbersOf } from './contents.js';
 import { quantaOf, roundsToLevels } from './quanta.js';
 
@@ -36,9 +36,15 @@ const ROUNDING_FACTOR = 10;
 /** One of 128 levels, as a share of an output's magnitude: what flips of single quanta may come to where nothing is exact. */
 const LEVEL = 1 / 128;
 
-/** How far neighbouring numbers of a type lie apart at most, as a share of their magnitude. */
-export function spacingOf(dtype: DType): number {
-  return { float16: 2 ** -10, bfloat16: 2 ** -7 }[dtype as string] ?? 0;
+/**
+ * Two steps between neighbouring numbers, as a share of their magnitude, in the coarsest type that a model's weights and outputs
+ * have: what sums in another order come to, rounded layer by layer. 0 for float32, which is finer than any tolerance here.
+ */
+export function spacingOf({ graph }: ModelProto): number {
+  const spacing: Partial<Record<DType, number>> = { float16: 2 ** -9, bfloat16: 2 ** -6 };
+  const outputs = graph.output.map((o) => o.type?.tensorType?.elemType);
+  const types = new Set([...graph.initializer.map((t) => t.dataType), ...outputs]);
+  return Math.max(0, ...[...types].map((code) => spacing[dtypeOf(code ?? 0) ?? 'float32'] ?? 0));
 }
 
 /** The widest that float32 rounds the difference of two neighbouring levels to. */
@@ -69,6 +75,7 @@ export async function proveEqual(
     return openSession(asked, { file, optimisation: how === 'optimised' ? 'all' : 'disabled' });
   };
   const levelled = roundsToLevels(original);
+  const spacing = spacingOf(original);
   // Where sums are rounded to levels, weights are constants as they will be: packed ones are summed in another order.
   const plainly = levelled ? 'as it is' : 'fed';
   const fromFile = stored && file && behind.length === 0;
@@ -110,7 +117,7 @@ export async function proveEqual(
       const unfused = cut && same && distance(same[name], cut[name]);
       const limit = cut
         ? levelLimit({ tolerance, quantum, drift, rounding, plain: unfused })
-        : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0), spacingOf(expected.dtype as DType));
+        : Math.max(tolerance, ROUNDING_FACTOR * (rounding?.relative ?? 0), spacing);
       if (!drift || !(drift.relative <= limit)) {
         const by = drift ? `by ${drift.relative.toExponential(1)} of its magnitude` : 'in shape or type';
         throw failed(name, `differs ${by}; rounding explains ${limit.toExponential(1)}`, file);
