@@ -69,7 +69,7 @@ export function refill(cut: CutNode, at: AxisRef, { inputs, vectors, outputs }: 
 }
 
 /** Pads the last axis of an input. */
-function appendZeros(cut: CutNode, index: number, count: number): void {
+export function appendZeros(cut: CutNode, index: number, count: number): void {
   const value = cut.inputs[index]!;
   const rank = value.shape.length;
   const pads = Array.from({ length: 2 * rank }, (_, i) => (i === 2 * rank - 1 ? count : 0));
@@ -83,7 +83,7 @@ function appendZeros(cut: CutNode, index: number, count: number): void {
 }
 
 /** Leaves of the last axis of an output the first ones. */
-function takeFirst(cut: CutNode, value: ChannelValue, count: number): void {
+export function takeFirst(cut: CutNode, value: ChannelValue, count: number): void {
   const index = cut.node.output.indexOf(value.name);
   const axis = value.shape.length - 1;
   const name = `${value.name}/first`;

@@ -16,6 +16,7 @@ import { isFloat } from '../tensor/half.js';
 import { sizeOf } from '../tensor/tensor.js';
 import { Atoms } from './atoms.js';
 import { type OpenGrid, settleGrids } from './grids.js';
+import { spelledNorms } from './spelledNorms.js';
 import { capturedBy, constantsOf, isConstant, type Parameter, parametersOf, untie } from './parameters.js';
 
 /** The user's graph as channel rules see it. */
@@ -142,6 +143,9 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
       if (i >= 0) atoms.unite(a + i, b + j);
     }
   };
+  const outputs = new Set(graph.output.map((o) => o.name));
+  for (const { proto } of nodes) for (const name of capturedBy(proto)) outputs.add(name);
+  const norms = spelledNorms(nodes, outputs);
   const related: RelatedNode[] = [];
   const grids: OpenGrid[] = [];
   const quotas: BlockQuota[] = [];
@@ -153,7 +157,8 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     const closed = source.closed?.(proto);
     const inBody = closed === undefined ? 'a body of this node reads it' : `a body of this node reads it: ${closed}`;
     for (const name of capturedBy(proto)) pinValue(name, { ...place, why: inBody });
-    const found = ruleOf(proto, channel, closed);
+    const usual = ruleOf(proto, channel, closed);
+    const found = typeof usual === 'string' ? usual : (norms.get(index)?.(usual) ?? usual);
     const relation: ChannelRelation = typeof found === 'string' ? {} : found;
     const position = related.push({ index, proto, channel, relation }) - 1;
     const missing = { ...place, why: typeof found === 'string' ? found : 'no rule of the operator names this axis' };

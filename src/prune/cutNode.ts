@@ -95,7 +95,7 @@ export class CutView {
   private joinsPad(value: string, inserted: NodeProto, constants: Constants = []): boolean {
     if (inserted.opType !== 'Pad') return false;
     const maker = this.channels.nodes.find((n) => n.proto.opType === 'Pad' && n.proto.output[0] === value);
-    if (!maker || maker.channel.inputs.length > 2 || this.onlyReader(value) === undefined) return false;
+    if (!maker || maker.channel.inputs.length > 2 || !this.isCountedOnly(value)) return false;
     if (new Attributes(maker.proto).string('mode', 'constant') !== 'constant') return false;
     const pads = maker.channel.inputs[1];
     const old = pads && this.contents.get(maker.index, pads);
@@ -117,6 +117,16 @@ export class CutView {
     const links = reader.relation.links ?? [];
     const map = links.find((l) => l.from.value === x && l.from.axis === last)?.map;
     return map !== undefined && map.length < x!.shape[last] && map.every((from, to) => from === to);
+  }
+
+  /** Whether all that reads a value counts the zeros behind it. */
+  private isCountedOnly(value: string): boolean {
+    const { source, nodes } = this.channels;
+    if (source.model.graph.output.some((o) => o.name === value)) return false;
+    return nodes.every((n) => {
+      if (this.channels.captured(n.index).includes(value)) return false;
+      return !n.proto.input.includes(value) || (n.relation.counted ?? []).some((at) => at.value.name === value);
+    });
   }
 
   /** @returns the one node that reads a value, where nothing else does. */

@@ -3,7 +3,7 @@ import type { OnnxFile } from '../../src/onnx/read.js';
 import { writeWeight, readWeight, weightsOf } from '../../src/onnx/weights.js';
 import { cloneMessage } from '../../src/onnx/schema.js';
 import { float32 } from '../../src/tensor/tensor.js';
-import { columns, fileOf, rows, stripped, TinyNet } from './net.js';
+import { columns, fileOf, rows, stripped, TinyNet, unitsIn } from './net.js';
 
 type Edit = (data: Float32Array) => void;
 
@@ -85,6 +85,47 @@ describe('a stream that LayerNormalization reads', () => {
   test('lets a shift behind it go on', async () => {
     const { removed, ops } = await stripped(stream(normed(zeroAt(1, 4), () => {})));
     expect([removed, counted(ops, 'Add')]).toEqual([2, 3]);
+  });
+});
+
+describe('a LayerNormalization that is written out', () => {
+  const spelt =
+    (form: 'Div' | 'Reciprocal', more = false) =>
+    (net: TinyNet, x: string) => {
+      net.node('ReduceMean', [x], 'mean', { axes: [-1] });
+      net.node('Sub', [x, 'mean'], 'd');
+      net.node('Pow', ['d', net.constant('two', float32([], [2]))], 'squares');
+      net.node('ReduceMean', ['squares'], 'variance', { axes: [-1] });
+      net.node('Add', ['variance', net.constant('epsilon', float32([], [0.1]))], 'shifted');
+      net.node('Sqrt', ['shifted'], 'root');
+      if (form === 'Div') net.node('Div', ['d', 'root'], 'normal');
+      else net.node('Mul', ['d', net.node('Reciprocal', ['root'], 'inverse')], 'normal');
+      net.node('Mul', ['normal', net.weight('scale', [6], zeroAt(1, 4))], 'scaled');
+      net.node('Add', ['scaled', net.weight('shift', [6], zeroAt(1, 4))], more ? 'm' : 'n');
+      if (more) net.node('Add', ['m', 'd'], 'n');
+    };
+
+  test.each(['Div', 'Reciprocal'] as const)(
+    'loses channels that are zero, and more of them later (%s)',
+    async (form) => {
+      const first = await stripped(stream(spelt(form), { opset: 13 }));
+      expect([first.removed, first.dims('made'), first.dims('scale'), first.dims('read')]).toEqual([
+        2,
+        [3, 4],
+        [4],
+        [4, 2],
+      ]);
+      expect(['Pad', 'Slice'].map((op) => counted(first.ops, op))).toEqual([1, 1]);
+      expect((await stripped(fileOf(first.model))).removed).toBe(0);
+      const second = await stripped(zeroLast(first, { made: 1, bias: 0, more: 1, scale: 0, shift: 0 }));
+      expect([second.removed, second.dims('read'), second.ops]).toEqual([1, [3, 2], first.ops]);
+    },
+  );
+
+  test('keeps them where something else reads what is centred', async () => {
+    const file = stream(spelt('Div', true), { opset: 13 });
+    expect((await stripped(file)).removed).toBe(0);
+    expect((await unitsIn(file)).families).toEqual([]);
   });
 });
 
