@@ -34,6 +34,8 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
   }
   if (samples.like) checkAgreement(job, after.metric?.value ?? 0);
   job.tell({ type: 'phase', phase: 'write', message: `writing ${options.output}` });
+  // The output may take the place of the input.
+  const input = fileFacts(job.file);
   await writeModel(recovered.file.model, options.output, { folder: job.file.folder });
   return {
     schemaVersion: REPORT_SCHEMA_VERSION,
@@ -46,7 +48,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
       seconds: (performance.now() - job.started) / 1000,
       outcome,
     },
-    input: fileFacts(job.file),
+    input,
     output: fileFacts({ ...files[2], path: options.output }),
     data: samples.facts,
     preprocessing: samples.preprocessing,

@@ -60,10 +60,9 @@ class Links {
   /** @returns the node that divides what is centred by its deviation, where nothing else reads anything in between. */
   resultOf(centred: GraphNode): GraphNode | undefined {
     const [d] = centred.outputs;
-    const [square, result, ...others] = this.readersOf(d);
-    if (!result || others.length > 0) return undefined;
-    if (square.op !== 'Pow' && square.op !== 'Mul') return this.checked(d, result, square);
-    return this.checked(d, square, result);
+    const [a, b, ...others] = this.readersOf(d);
+    if (!b || others.length > 0) return undefined;
+    return this.checked(d, a, b) ?? this.checked(d, b, a);
   }
 
   private checked(d: ChannelValue, square: GraphNode, result: GraphNode): GraphNode | undefined {
