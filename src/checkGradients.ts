@@ -9,7 +9,7 @@ import { type Analysis, analyse } from './shape/analyse.js';
 import { makeFeeds } from './shape/feeds.js';
 import { shapesByName } from './shape/inputShapes.js';
 import { trainingGraph } from './shape/normalise.js';
-import { inlined } from './shape/probe.js';
+import { inlined } from './shape/fed.js';
 import { atBatch } from './shape/rebatch.js';
 import type { TrainingGraph } from './shape/training-graph.js';
 import { float32Feeds, modelOf } from './shape/training-model.js';

@@ -61,6 +61,14 @@ export type GradRule = (
 // ---------------------------------------------------------------------------------------------------------------
 // Cutting: the user's own graph, in its own opset.
 
+/** What is known of a value's contents beforehand. */
+export interface Known {
+  readonly tensor: Tensor;
+  readonly stable: Uint8Array | 'all';
+  /** What it is a transposed view of: axis `a` is axis `perm[a]` there. To read `tensor` would copy it. */
+  readonly view?: { readonly of: Known; readonly perm: readonly number[] };
+}
+
 /** A value of the user's graph as channel rules see it; shapes were read from a run. */
 export interface ChannelValue {
   readonly name: string;
@@ -70,7 +78,7 @@ export interface ChannelValue {
    * The contents, where they follow from constants and shapes alone (initializers, Constant nodes, shape arithmetic).
    * `stable[i]` is 0 for an element that changes with a free dimension (a batch size read by Shape).
    */
-  readonly known?: { readonly tensor: Tensor; readonly stable: Uint8Array | 'all' };
+  readonly known?: Known;
   /** A sequence of tensors of this shape. */
   readonly isSequence?: true;
 }

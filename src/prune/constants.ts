@@ -3,8 +3,7 @@ import { isFloat } from '../tensor/half.js';
 import type { Channels, RelatedNode, Slots } from './channels.js';
 import { numbersOf } from './contents.js';
 import { slices } from './measure.js';
-import { isLive, layoutOf } from './mixing.js';
-import { countedFromZero } from './zeroPoints.js';
+import { layoutOf } from './mixing.js';
 
 /** What is known of every slot of a graph. */
 export interface Flow {
@@ -202,8 +201,6 @@ class ConstantPass {
 
   private alongMix(mix: Mix, all: Uint8Array): void {
     const input = this.baseOf(mix.input);
-    const data = weightOf(mix);
-    const { taps, visit } = layoutOf(mix);
     const { gates, inputZero = 0 } = mix;
     const stays = Uint8Array.from({ length: mix.input.value.shape[mix.input.axis] }, (_, i) =>
       inputZero === 'runtime'
@@ -211,12 +208,13 @@ class ConstantPass {
         : Number(this.passes(input + i, mix.border ? 'zero' : 'same', inputZero)),
     );
     if (gates && gates.candidate === undefined) all.fill(0);
-    visit(
-      (o, i, at) => {
-        if (!stays[i] && isLive(data, taps, at)) all[o] = 0;
-        return all[o] === 0;
+    layoutOf(mix).visitLive(
+      (o) => {
+        all[o] = 0;
+        return true;
       },
       (o, gate) => all[o] === 1 && (!gates || gate === gates.candidate),
+      (i) => stays[i] === 0,
     );
     if (!mix.bias) return;
     const bias = this.baseOf(mix.bias);
@@ -363,16 +361,16 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
           }
           for (const mix of into) {
             const to = channels.slotOf(mix.output);
-            const data = weightOf(mix);
-            const { taps, visit } = layoutOf(mix);
-            let open = size - needed.subarray(base, base + size).reduce((n, x) => n + x, 0);
-            visit(
-              (_, i, first) => {
-                if (needed[base + i] || !isLive(data, taps, first)) return open === 0;
+            const { silent, visitLive } = layoutOf(mix);
+            let open = 0;
+            for (let i = 0; i < size; i++) if (!needed[base + i] && !silent?.ins[i]) open++;
+            visitLive(
+              (_, i) => {
                 needed[base + i] = 1;
                 return --open === 0;
               },
               (o) => open > 0 && needed[to + o] === 1,
+              (i) => needed[base + i] === 0,
             );
           }
         }
@@ -416,11 +414,11 @@ function neededSlots(channels: Channels, { constant, level }: Found): Uint8Array
     for (const mix of mixes) {
       if (!isOutput(channel, mix.input)) continue;
       const [a, b] = [channels.slotOf(mix.input), channels.slotOf(mix.output)];
-      const data = weightOf(mix);
-      const { taps, visit } = layoutOf(mix);
-      visit((o, i, first) => {
-        if (needed[b + o] && !needed[a + i] && isLive(data, taps, first)) mark(a + i);
-      });
+      layoutOf(mix).visitLive(
+        (_, i) => mark(a + i),
+        (o) => needed[b + o] === 1,
+        (i) => needed[a + i] === 0,
+      );
     }
     return changed;
   }
@@ -432,17 +430,4 @@ function isOutput({ outputs }: RelatedNode['channel'], { value }: AxisRef): bool
 
 function same(a: AxisRef, b: AxisRef): boolean {
   return a.axis === b.axis && a.value.name === b.value.name;
-}
-
-const weights = new WeakMap<object, ArrayLike<number>>();
-
-/** @returns the weights of a mix as numbers, counted from their zero points. */
-export function weightOf(mix: Mix): ArrayLike<number> {
-  const { known, name } = mix.weight;
-  if (!known) throw new Error(`a mix over the weight ${name}, whose contents are not known`);
-  const key = mix.weightZero ? mix : known;
-  const data = weights.get(key) ?? countedFromZero(numbersOf(known.tensor), mix.weight.shape, mix.weightZero);
-  if (!data) throw new Error(`a mix over the weight ${name}, which holds no numbers`);
-  weights.set(key, data);
-  return data;
 }

@@ -1,5 +1,5 @@
 import { isFloat, toFloat32 } from '../tensor/half.js';
-import { sizeOf, type Tensor, type TensorData } from '../tensor/tensor.js';
+import { blank, type Numbers, sizeOf, type Tensor } from '../tensor/tensor.js';
 
 /** @returns a tensor's elements as numbers, or undefined for what holds none (strings, packed and 8-bit float types). */
 export function numbersOf(tensor: Tensor): ArrayLike<number> | undefined {
@@ -31,10 +31,13 @@ export function gather(tensor: Tensor, axis: number, kept: ArrayLike<number>): T
   const out = blank(data, sizeOf(cut));
   let at = 0;
   for (let o = 0; o < outer; o++) {
-    for (let k = 0; k < kept.length; k++) {
-      const from = (o * size + kept[k]) * inner;
-      copyRange(out, data, from, from + inner, at);
-      at += inner;
+    const from = o * size;
+    if (inner === 1) for (let k = 0; k < kept.length; k++) out[at++] = data[from + kept[k]];
+    else {
+      for (let k = 0; k < kept.length; k++, at += inner) {
+        const start = (from + kept[k]) * inner;
+        (out as Float32Array).set((data as Float32Array).subarray(start, start + inner), at);
+      }
     }
   }
   return { dtype, dims: cut, data: out };
@@ -43,18 +46,6 @@ export function gather(tensor: Tensor, axis: number, kept: ArrayLike<number>): T
 /** @returns a copy of a tensor that may be written to. */
 export function copyOf<T extends Tensor>(tensor: T): T {
   return { ...tensor, data: tensor.data.slice() };
-}
-
-type Numbers = Exclude<TensorData, string[]>;
-
-/** @returns zeroed storage of the same kind. */
-export function blank(like: Numbers, size: number): Numbers {
-  return new (like.constructor as new (size: number) => Numbers)(size);
-}
-
-function copyRange(to: Numbers, from: Numbers, start: number, end: number, at: number): void {
-  if (end - start === 1) to[at] = from[start];
-  else (to as Float32Array).set((from as Float32Array).subarray(start, end), at);
 }
 
 /** Whether two tensors hold the same bits. */

@@ -5,12 +5,12 @@ import type { AxisRef, ChannelValue, Mix } from '../ops/spec.js';
 import { floatTypes, fromFloat32 } from '../tensor/half.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
-import { type Flow, weightOf } from './constants.js';
+import type { Flow } from './constants.js';
 import { copyOf, gather, numbersOf } from './contents.js';
 import { copyGraph } from './copy.js';
 import { Contents } from './cutContents.js';
 import { CutView } from './cutNode.js';
-import { layoutOf } from './mixing.js';
+import { layoutOf, weightOf } from './mixing.js';
 import { carriedBy, type Selection } from './select.js';
 
 /**

@@ -1,12 +1,14 @@
 import type { ModelProto } from '../onnx/proto.js';
+import { tensorDims } from '../onnx/tensors.js';
 import { openFed } from '../shape/fed.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Slots } from './channels.js';
 import type { Levels, Measure } from './constants.js';
 import { numbersOf } from './contents.js';
 
-/** Activations fetched at a time, in elements. */
+/** Activations fetched at a time, in elements; for large models more, as a share of their weights: each fetch is a run. */
 const CHUNK_ELEMENTS = 16 * 2 ** 20;
+const CHUNK_SHARE = 0.5;
 
 /**
  * @returns a measure that runs the model on the given inputs and reads values as they are, with onnxruntime's graph
@@ -32,10 +34,12 @@ export function measureBy(
     const known = new Set(model.graph.output.map((o) => o.name));
     const extra = [...names].filter((name) => !known.has(name)).map((name) => ({ name, metadataProps: [] }));
     const graph = { ...model.graph, output: [...model.graph.output, ...extra] };
+    const weights = graph.initializer.reduce((sum, t) => sum + sizeOf(tensorDims(t)), 0);
+    const limit = Math.max(CHUNK_ELEMENTS, CHUNK_SHARE * weights);
     const session = await openFed({ model: { ...model, graph } });
     try {
       for (const feed of feeds) {
-        for (const chunk of chunksOf(values)) {
+        for (const chunk of chunksOf(values, limit)) {
           const answers = await session.run(
             feed,
             chunk.map((v) => v.value.name),
@@ -50,12 +54,12 @@ export function measureBy(
   };
 }
 
-function* chunksOf(values: readonly Slots[]): Generator<Slots[]> {
+function* chunksOf(values: readonly Slots[], limit: number): Generator<Slots[]> {
   let chunk: Slots[] = [];
   let size = 0;
   for (const slots of values) {
     const own = sizeOf(slots.value.shape);
-    if (chunk.length > 0 && size + own > CHUNK_ELEMENTS) {
+    if (chunk.length > 0 && size + own > limit) {
       yield chunk;
       chunk = [];
       size = 0;

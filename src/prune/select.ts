@@ -2,8 +2,8 @@ import type { AxisRef, Mix } from '../ops/spec.js';
 import { isFloat } from '../tensor/half.js';
 import type { Channels } from './channels.js';
 import { groupSizes } from './channels.js';
-import { type Flow, isFollowed, operandsOf, weightOf } from './constants.js';
-import { isLive, layoutOf } from './mixing.js';
+import { type Flow, isFollowed, operandsOf } from './constants.js';
+import { layoutOf } from './mixing.js';
 
 /** Which units go. */
 export interface Selection {
@@ -83,23 +83,28 @@ export function carriedBy(channels: Channels, flow: Flow, removed: Uint8Array, m
   const to = channels.slotOf(mix.output);
   const size = mix.input.value.shape[mix.input.axis];
   const levels = new Float64Array(size);
-  let any = false;
+  let open = 0;
   for (let i = 0; i < size; i++) {
     const slot = from + i;
     const unit = channels.unit[slot];
     if (unit < 0 || !removed[unit] || !flow.constant[slot] || !flow.needed[slot]) continue;
     levels[i] = flow.level[slot] - (mix.inputZero === 'runtime' ? 0 : (mix.inputZero ?? 0));
-    any ||= levels[i] !== 0;
+    if (levels[i] !== 0) open++;
   }
-  if (!any) return [];
+  if (open === 0) return [];
   const felt = new Uint8Array(size);
-  const data = weightOf(mix);
-  const { taps, visit } = layoutOf(mix);
-  visit((o, i, at) => {
-    if (levels[i] === 0 || felt[i] || !flow.needed[to + o]) return;
+  const remains = (o: number): boolean => {
     const unit = channels.unit[to + o];
-    if ((unit < 0 || !removed[unit]) && isLive(data, taps, at)) felt[i] = 1;
-  });
+    return unit < 0 || !removed[unit];
+  };
+  layoutOf(mix).visitLive(
+    (_, i) => {
+      felt[i] = 1;
+      return --open === 0;
+    },
+    (o) => open > 0 && flow.needed[to + o] === 1 && remains(o),
+    (i) => levels[i] !== 0 && felt[i] === 0,
+  );
   return [...felt].flatMap((f, input) => (f ? [{ input, level: levels[input] }] : []));
 }
 

@@ -7,7 +7,7 @@ import type { OnnxFile } from '../onnx/read.js';
 import { isStored } from '../onnx/stored.js';
 import { type Analysis, analyse } from '../shape/analyse.js';
 import { makeFeeds } from '../shape/feeds.js';
-import { inlined } from '../shape/probe.js';
+import { inlined } from '../shape/fed.js';
 import { openSession } from '../runtime/session.js';
 import { isFloat } from '../tensor/half.js';
 import { type Channels, type ChannelSource, relateChannels } from './channels.js';

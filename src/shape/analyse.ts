@@ -5,9 +5,10 @@ import { prepared } from '../onnx/open.js';
 import type { GraphProto, ModelProto, NodeProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { tensorDims, tensorOf, tensorType } from '../onnx/tensors.js';
-import type { ChannelNode, ChannelValue } from '../ops/spec.js';
+import type { ChannelNode, ChannelValue, Known } from '../ops/spec.js';
 import { isFloat } from '../tensor/half.js';
 import { type DType, stridesOf, type Tensor } from '../tensor/tensor.js';
+import { transpose } from '../tensor/transpose.js';
 import { type Inside, lookInside } from './enter.js';
 import { exposed } from './expose.js';
 import { type FreeInput, freeInputs, isInteger, makeFeeds, readings, type Sizes, shapeAt } from './feeds.js';
@@ -15,6 +16,7 @@ import { type Bodies, flattened, restored, runCounts } from './flat.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
 import { type Rebatching, rebatching } from './rebatch.js';
 import { sequenceValues } from './sequences.js';
+import { transposedWeights } from './transposed.js';
 
 /*
  * Comes in: a model. Goes out: what runs of it tell about every value of its graph and of the bodies inside it. Nothing is inferred by
@@ -42,7 +44,7 @@ export interface ValueFacts {
   readonly shapes: readonly [readonly number[], readonly number[]];
   /** The axis whose size is a multiple of the batch (absent: none, or more than one). */
   readonly batchAxis?: number;
-  readonly known?: NonNullable<ChannelValue['known']>;
+  readonly known?: Known;
 }
 
 export interface AnalysedInput extends FreeInput {
@@ -92,7 +94,7 @@ const BATCHES = [2, 3] as const;
 export async function analyse(given: OnnxFile, options: AnalyseOptions = {}): Promise<Analysis> {
   const file = prepared(given);
   const declared = freeInputs(file.model.graph);
-  const probe = await openProbe(file);
+  const probe = await openProbe({ ...file, unread: transposedWeights(file.model.graph) });
   let inside: Inside | undefined;
   try {
     const own = await observe(probe, declared, options);
@@ -229,6 +231,7 @@ function factsOf(
   runs: Runs,
 ): Map<string, ValueFacts> {
   const { first, batched, second, batches } = runs;
+  const transposes = transposedWeights(graph);
   const facts = new Map<string, ValueFacts>();
   for (const input of inputs) {
     const shapes = [shapeAt(input, batches[0], runs.sizes), shapeAt(input, batches[1], runs.secondSizes)] as const;
@@ -249,12 +252,14 @@ function factsOf(
       if (name === '') continue;
       const [a, b, c] = [first, batched, second].map((run) => run.shapes.get(name) ?? probe.constants.get(name)?.dims);
       if (!a || !b || !c) continue;
-      const tensor = probe.constants.get(name) ?? first.known.get(name);
+      const view = transposes.get(name);
+      const tensor = view ? undefined : (probe.constants.get(name) ?? first.known.get(name));
       facts.set(name, {
         name,
         dtype: probe.dtypes.get(name),
         shapes: [a, c],
         batchAxis: batchAxisOf(a, b, batches),
+        ...(view && { known: viewed(facts.get(view.weight)!.known!, view.perm) }),
         ...(tensor && {
           known: { tensor, stable: stability(tensor, [batched.known.get(name), second.known.get(name)]) },
         }),
@@ -264,8 +269,20 @@ function factsOf(
   return facts;
 }
 
+/** A transposed weight is a copy of it only where its contents are asked for in this order. */
+function viewed(of: Known, perm: readonly number[]): Known {
+  let made: Tensor | undefined;
+  return {
+    get tensor() {
+      return (made ??= transpose(of.tensor, perm));
+    },
+    stable: 'all',
+    view: { of, perm },
+  };
+}
+
 /** External data is read when it is asked for. */
-function lazily(read: () => Tensor): NonNullable<ValueFacts['known']> {
+function lazily(read: () => Tensor): Known {
   return {
     get tensor() {
       return read();

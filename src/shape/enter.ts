@@ -8,6 +8,7 @@ import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import { exposed } from './expose.js';
 import type { Bodies } from './flat.js';
 import { type Observation, openProbe, type Probe } from './probe.js';
+import { transposedWeights } from './transposed.js';
 import { isControlFlow, scanLayout } from './unroll.js';
 
 /** What runs tell of the values inside bodies, besides all others. */
@@ -129,7 +130,7 @@ interface Look extends Omit<Inside, 'bodies'> {
 async function look(file: OnnxFile, entered: ReadonlySet<string>, runs: readonly Feeds[]): Promise<Look> {
   const { model, unknown } = exposed(file.model, { entered });
   const watched = new Set(model.graph.node.filter(isControlFlow).map((n) => n.input[0]));
-  const probe = await openProbe({ ...file, model, unknown, watched });
+  const probe = await openProbe({ ...file, model, unknown, watched, unread: transposedWeights(model.graph) });
   try {
     const seen: Observation[] = [];
     for (const feeds of runs) seen.push(await probe.run(feeds));

@@ -1,9 +1,10 @@
 import { toNumber } from '../onnx/attributes.js';
-import { sortedNodes } from '../onnx/graph.js';
+import { sortedNodes, tensorsFrom } from '../onnx/graph.js';
 import { makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
 import { isExternal, tensorDims, tensorOf } from '../onnx/tensors.js';
 import { constantOf } from '../onnx/weights.js';
+import { inlineModel } from '../onnx/write.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
 
@@ -14,6 +15,8 @@ export interface Probed {
   readonly path?: string;
   /** Values that do not count as known beforehand, whatever they are made of. */
   readonly unknown?: ReadonlySet<string>;
+  /** Values whose contents are not told although they are known beforehand. */
+  readonly unread?: { has(name: string): boolean };
   /** Values whose contents are told although they depend on the inputs. */
   readonly watched?: ReadonlySet<string>;
 }
@@ -21,11 +24,17 @@ export interface Probed {
 /** Larger float constants are fed at run time: the model itself stays small, and no weight is copied. */
 const FED_ELEMENTS = 1024;
 
+export interface FedSession extends Session {
+  /** False where some kernel insists on constant weights: they were copied into the session then. */
+  readonly fed: boolean;
+}
+
 /**
  * Loads a model whose weights are fed with every run, with onnxruntime's optimisations off: a session of a large model
  * costs next to nothing so.
+ * @param options.fed the weights can be fed to this model, for they could be to one of the same nodes
  */
-export async function openFed(source: Probed): Promise<Session> {
+export async function openFed(source: Probed, options: { fed?: boolean } = {}): Promise<FedSession> {
   const { model, path } = source;
   const { slim, fed } = withoutWeights(source);
   try {
@@ -35,12 +44,19 @@ export async function openFed(source: Probed): Promise<Session> {
     });
     return {
       ...session,
+      fed: true,
       run: (feeds, fetches) => session.run({ ...feeds, ...fed }, fetches),
       close: () => session.close(),
     };
-  } catch {
-    // Some kernels insist on constant weights.
-    return openSession(model, { optimisation: 'disabled', file: path });
+  } catch (error) {
+    if (options.fed) throw error;
+    const session = await openSession(inlined(source), { optimisation: 'disabled', file: path });
+    return {
+      ...session,
+      fed: false,
+      run: (feeds, fetches) => session.run(feeds, fetches),
+      close: () => session.close(),
+    };
   }
 }
 
@@ -93,4 +109,18 @@ export function withoutWeights(source: Probed, feedWeights = true): WithoutWeigh
 /** Before IR 4 every initializer had to be an input as well: the probing graph's are not. */
 export function withGraph(model: ModelProto, graph: GraphProto): ModelProto {
   return { ...model, irVersion: Math.max(toNumber(model.irVersion ?? 0), 4), graph };
+}
+
+/** @returns the model with its external data inside: a model in memory has no folder. */
+export function inlined(source: Probed): ModelProto {
+  const { model, folder } = source;
+  const outside = new Set(model.graph.initializer.filter(isExternal));
+  for (const { tensor } of tensorsFrom(model)) {
+    if (isExternal(tensor) && !outside.has(tensor)) return inlineModel(model, folder);
+  }
+  if (outside.size === 0) return model;
+  const initializer = model.graph.initializer.map((t) =>
+    outside.has(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
+  );
+  return { ...model, graph: { ...model.graph, initializer } };
 }

@@ -1,9 +1,6 @@
 import { CgesError } from '../errors.js';
-import { tensorsFrom } from '../onnx/graph.js';
-import { makeNode, makeTensor } from '../onnx/make.js';
+import { makeNode } from '../onnx/make.js';
 import type { GraphProto, ModelProto, ValueInfoProto } from '../onnx/proto.js';
-import { isExternal, tensorOf } from '../onnx/tensors.js';
-import { inlineModel } from '../onnx/write.js';
 import { openSession, type Session } from '../runtime/session.js';
 import type { DType, Tensor } from '../tensor/tensor.js';
 import { type Probed, withGraph, withoutWeights } from './fed.js';
@@ -51,7 +48,9 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
 
   const tensors = computed.filter((name) => types.has(name));
   const fixed = staticValues(graph, { unknown: source.unknown });
-  const known = tensors.filter((name) => fixed.has(name) && types.get(name) !== 'bfloat16');
+  const known = tensors.filter(
+    (name) => fixed.has(name) && types.get(name) !== 'bfloat16' && !source.unread?.has(name),
+  );
   const shapeOf = new Map(tensors.map((name) => [name, `${name}/shape of`]));
   const watched = tensors.filter((name) => source.watched?.has(name) && !fixed.has(name));
   // What no shape enters is the same in every run, and large where weights are rearranged: it is read once.
@@ -124,18 +123,4 @@ async function typesOf(
   for (const port of session.outputs) if (port.dtype) types.set(port.name, port.dtype);
   await session.close();
   return types;
-}
-
-/** @returns the model with its external data inside: a model in memory has no folder. */
-export function inlined(source: Probed): ModelProto {
-  const { model, folder } = source;
-  const outside = new Set(model.graph.initializer.filter(isExternal));
-  for (const { tensor } of tensorsFrom(model)) {
-    if (isExternal(tensor) && !outside.has(tensor)) return inlineModel(model, folder);
-  }
-  if (outside.size === 0) return model;
-  const initializer = model.graph.initializer.map((t) =>
-    outside.has(t) ? makeTensor(t.name ?? '', tensorOf(t, folder)) : t,
-  );
-  return { ...model, graph: { ...model.graph, initializer } };
 }

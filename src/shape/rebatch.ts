@@ -2,13 +2,12 @@ import { toNumber } from '../onnx/attributes.js';
 import { makeTensor } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto, ValueInfoProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
-import { openSession } from '../runtime/session.js';
 import { isFloat, toFloat32 } from '../tensor/half.js';
 import { Random } from '../tensor/random.js';
 import { sizeOf, stridesOf, type Tensor } from '../tensor/tensor.js';
 import type { AnalysedInput, AnalyseOptions, ValueFacts } from './analyse.js';
+import { openFed } from './fed.js';
 import { draw, emptyData, type FreeInput, makeFeeds, type Sizes } from './feeds.js';
-import { inlined } from './probe.js';
 import { trackReshapes } from './track.js';
 
 /** How a model takes other batches than the one it was exported with. */
@@ -180,9 +179,7 @@ async function mixes(
   const seed = (options.seed ?? 0) + 1;
   const whole = makeFeeds(inputs, batch, sizes, seed, options.samples);
   const parts = Array.from({ length: ROWS }, (_, r) => rowsOf(whole, inputs, r * literal, literal));
-  // Never from the path: a model that was cut or trained since is not what lies there.
-  const model = inlined(file);
-  const single = await openSession(model, { file: file.path });
+  const single = await openFed(file);
   const singles: Record<string, Tensor>[] = [];
   try {
     for (const part of parts) singles.push(await single.run(part));
@@ -192,7 +189,7 @@ async function mixes(
   let together: Record<string, Tensor>;
   let changed: Record<string, Tensor>;
   try {
-    const many = await openSession(atBatch(model, plan, batch), { file: file.path });
+    const many = await openFed({ ...file, model: atBatch(file.model, plan, batch) }, single);
     try {
       together = await many.run(whole);
       changed = await many.run(otherRow(whole, inputs, seed));

@@ -9,7 +9,7 @@ import { constantOf } from '../onnx/weights.js';
 import { openSession } from '../runtime/session.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Probed } from './fed.js';
-import { inlined } from './probe.js';
+import { inlined } from './fed.js';
 import { staticValues } from './static.js';
 import { isControlFlow, scanLayout, tooLong, type Unrolled, unrolledLoop, unrolledScan } from './unroll.js';
 

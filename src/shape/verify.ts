@@ -5,7 +5,7 @@ import { openSession } from '../runtime/session.js';
 import { isFloat, toFloat32 } from '../tensor/half.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Probed } from './fed.js';
-import { inlined } from './probe.js';
+import { inlined } from './fed.js';
 import type { TrainingGraph } from './training-graph.js';
 import { float32Feeds, modelOf } from './training-model.js';
 

@@ -56,6 +56,13 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
+export type Numbers = Exclude<TensorData, string[]>;
+
+/** @returns zeroed storage of the same kind. */
+export function blank(like: Numbers, size: number): Numbers {
+  return new (like.constructor as new (size: number) => Numbers)(size);
+}
+
 /** @returns the number of elements of a shape (1 for a scalar). */
 export function sizeOf(dims: readonly number[]): number {
   let size = 1;
