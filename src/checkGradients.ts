@@ -15,33 +15,26 @@ import type { TrainingGraph } from './shape/training-graph.js';
 import { float32Feeds, modelOf } from './shape/training-model.js';
 import { Random } from './tensor/random.js';
 import { sizeOf, type Tensor } from './tensor/tensor.js';
+import {
+  againstReference,
+  BLIND_TOLERANCE,
+  figuresOf,
+  type GradientCheck,
+  type Judged,
+} from './validate/againstReference.js';
 import { checkByDifferences, openLoss, product, roundingOf } from './validate/differences.js';
 import { type Gradients, gradientsOf, usesOf } from './validate/gradients.js';
+import { lookupsApart } from './validate/paddingRow.js';
 import {
+  type Figures,
   filled,
   type Reference,
-  type ReferenceGradient,
   readReference,
   referenceInputs,
-  transposed,
   withSeededWeights,
 } from './validate/reference.js';
 
-/** What became of one parameter. */
-export interface GradientCheck {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Norm of the compiled gradient, `null` where there is none. */
-  readonly l2: number | null;
-  /** What the reference says of it, `null` where it says nothing. */
-  readonly expected: number | null;
-  /** The worst difference of norm, projections or slopes, as a share of the norm; and how much is allowed. */
-  readonly worst: number | null;
-  readonly allowed: number | null;
-  readonly verdict: 'ok' | 'WRONG' | 'uncertain' | 'refused' | 'not trained' | 'no reference';
-  /** Why it is refused, not trained, or uncertain. */
-  readonly why?: string;
-}
+export type { GradientCheck } from './validate/againstReference.js';
 
 /** Gradients and how they compare, as `check-gradients --json` writes it; can serve as a reference itself. */
 export interface GradientReport {
@@ -70,15 +63,6 @@ export interface GradientReport {
 
 /** By which a loss may differ. */
 const LOSS_TOLERANCE = 1e-3;
-/** By which a norm or projection may differ: so much of the norm, or so many times the reference's own noise. */
-const TOLERANCE = 1e-3;
-const NOISE_FACTOR = 3;
-/** Where the reference knows nothing of its noise. */
-const BLIND_TOLERANCE = 1e-2;
-/** A gradient below this share of the largest one counts as none. */
-const NOTHING = 1e-6;
-/** Figures that differ by less than this share of the largest gradient differ by rounding: the spacing of float32 numbers at 1. */
-const ROUNDING = 2 ** -23;
 
 /**
  * Compiles the gradients of a model and compares them with those of a reference, or without one with central differences.
@@ -100,7 +84,10 @@ export async function checkGradients(options: CheckGradientsOptions): Promise<Gr
   stopIfAsked();
 
   const batch = batchOf(analysis);
-  const graph = await trainingGraph(file, analysis, batch, { train: options.train, lookThrough: false });
+  // What the reference speaks of is a parameter there, whatever it looks like here.
+  const train = [...(options.train ?? []), ...Object.keys(reference?.grad?.params ?? {})];
+  const whole = await trainingGraph(file, analysis, batch, { train, lookThrough: false });
+  const { graph, tables } = reference?.grad ? lookupsApart(whole) : { graph: whole, tables: new Map() };
   const { inputs = analysis.inputs } = analysis.batch.kind === 'rebatched' ? analysis.batch : {};
   const feeds = makeFeeds(inputs, batch, analysis.sizes, seed, analysis.options.samples);
   const seeds = seedsOf(file, graph, reference, seed);
@@ -111,11 +98,14 @@ export async function checkGradients(options: CheckGradientsOptions): Promise<Gr
   const found = await gradientsOf(graph, feeds, directions.of);
   stopIfAsked();
   const checked = reference?.grad
-    ? againstReference(found, graph, reference.grad, seeds.dotSeeds)
-    : await againstDifferences(file, graph, { found, feeds, directions, analysis, batch }, options);
-  const params: Record<string, { l2: number; dot: number[] }> = {};
+    ? againstReference(found, graph, tables, reference.grad, seeds.dotSeeds)
+    : (await againstDifferences(file, graph, { found, feeds, directions, analysis, batch }, options)).map(
+        (check): Judged => ({ check }),
+      );
+  const params: Record<string, Figures> = {};
   for (const [name, gradient] of found.of) params[name] = figuresOf(gradient, seeds.dotSeeds);
-  const checks = [...checked, ...untrained(file, graph, reference)];
+  for (const { check, figures } of checked) if (figures) params[check.name] = figures;
+  const checks = [...checked.map((c) => c.check), ...untrained(file, graph, reference)];
   const lossCheck = compareLoss(found, directions.complete ? reference?.grad?.loss : undefined);
   const counts = { ok: 0, WRONG: 0, uncertain: 0, refused: 0, 'not trained': 0, 'no reference': 0 };
   for (const { verdict } of checks) counts[verdict]++;
@@ -234,73 +224,10 @@ function directionsOf(graph: TrainingGraph, rSeeds: Seeds['rSeeds'], outputs: re
   return { of, user, complete };
 }
 
-function figuresOf(gradient: Float32Array, dotSeeds: readonly number[]): { l2: number; dot: number[] } {
-  return {
-    l2: Math.sqrt(product(gradient, gradient)),
-    dot: dotSeeds.map((seed) => product(gradient, filled(gradient.length, { seed }))),
-  };
-}
-
 function compareLoss({ loss, lossScale }: Gradients, expected: number | undefined): GradientReport['lossCheck'] {
   if (expected === undefined) return { expected: null, difference: null, verdict: 'no reference' };
   const difference = Math.abs(loss - expected) / Math.max(Math.abs(expected), lossScale, Number.MIN_VALUE);
   return { expected, difference, verdict: difference <= LOSS_TOLERANCE ? 'ok' : 'WRONG' };
-}
-
-function againstReference(
-  found: Gradients,
-  graph: TrainingGraph,
-  { params }: NonNullable<Reference['grad']>,
-  dotSeeds: readonly number[],
-): GradientCheck[] {
-  const uses = usesOf(graph);
-  const largest = Math.max(0, ...Object.values(params).map((p) => p.l2));
-  const inSum = new Map(
-    Object.entries(params).flatMap(([name, p]) => (p.sumOver ?? []).map((part) => [part.name, name] as const)),
-  );
-  return [...uses].map(([name, [use]]): GradientCheck => {
-    const shape = graph.parameters.get(use)!.dims;
-    const given = params[name];
-    const refused = found.refused.get(name);
-    const own = found.of.get(name) ?? new Float32Array(sizeOf(shape));
-    const base = { name, shape, expected: given?.l2 ?? null, l2: null, worst: null, allowed: null };
-    if (refused !== undefined) return { ...base, verdict: 'refused', why: refused };
-    if (!given) {
-      const whole = inSum.get(name);
-      const why = whole === undefined ? 'the reference does not speak of it' : `judged as a part of ${whole}`;
-      return { ...base, l2: figuresOf(own, []).l2, verdict: 'no reference', why };
-    }
-    const sum = summed(own, shape, name, given, found, uses);
-    if (typeof sum === 'string') return { ...base, l2: figuresOf(own, []).l2, verdict: 'no reference', why: sum };
-    const figures = figuresOf(sum, dotSeeds);
-    const allowed = given.noise === undefined ? BLIND_TOLERANCE : Math.max(TOLERANCE, NOISE_FACTOR * given.noise);
-    const off = [figures.l2 - given.l2, ...figures.dot.map((d, k) => d - given.dot[k])].map(Math.abs);
-    const worst = Math.max(...off) / Math.max(given.l2, NOTHING * largest, Number.MIN_VALUE);
-    const agrees = worst <= allowed || Math.max(...off) <= ROUNDING * largest;
-    return { ...base, l2: figures.l2, worst, allowed, verdict: agrees ? 'ok' : 'WRONG' };
-  });
-}
-
-/** @returns the gradient that the reference means: one of an initializer, or a sum over several; or why there is none. */
-function summed(
-  own: Float32Array,
-  shape: readonly number[],
-  name: string,
-  { sumOver = [] }: ReferenceGradient,
-  found: Gradients,
-  uses: ReadonlyMap<string, readonly string[]>,
-): Float32Array | string {
-  let sum = own;
-  for (const part of sumOver) {
-    if (part.name === name) continue;
-    if (!uses.has(part.name)) return `the reference sums it with ${part.name}, which is not trained`;
-    if (found.refused.has(part.name)) return `the reference sums it with ${part.name}, which is refused`;
-    const gradient = found.of.get(part.name);
-    if (!gradient) continue;
-    const turned = part.transposed ? transposed(gradient, shape[1], shape[0]) : gradient;
-    sum = sum.map((x, i) => x + turned[i]);
-  }
-  return sum;
 }
 
 interface Compiled {

@@ -10,6 +10,8 @@ export type NameMatcher = (name: string) => boolean;
 export function nameMatcher(patterns: readonly string[] = []): NameMatcher {
   const exact = new Set(patterns);
   // `bash`: names of nodes hold slashes that mean nothing here.
-  const globs = patterns.map((pattern) => picomatch(pattern, { bash: true, dot: true }));
+  const globs = patterns
+    .filter((p) => picomatch.scan(p).isGlob || p.includes('?'))
+    .map((pattern) => picomatch(pattern, { bash: true, dot: true }));
   return (name) => exact.has(name) || globs.some((matches) => matches(name));
 }

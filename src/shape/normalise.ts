@@ -169,10 +169,15 @@ function draftOf(
   const { model } = setting;
   const sorted = sortedNodes(model.graph);
   const producers = new Map(sorted.flatMap((n) => n.output.filter((o) => o !== '').map((o) => [o, n] as const)));
-  const fixed = staticValues(model.graph, { unknown: starts });
+  const folded = staticValues(model.graph, { unknown: starts });
   const contents = contentsOf(setting, probe, seen);
   const notes: string[] = [];
-  const targets = targetsOf(model, producers, fixed, probe.dtypes, options, notes);
+  const targets = targetsOf(model, producers, folded, probe.dtypes, options, notes);
+  const train = nameMatcher(options.train);
+  const mixed = mixedOf(liveNodes(sorted, producers, folded, targets), producers, folded, contents.constants);
+  const open = new Set([...mixed].filter((name) => train(name) && isFloat(contents.constants.get(name)!.dtype)));
+  // What is made of constants that are asked for is computed in every step.
+  const fixed = open.size > 0 ? staticValues(model.graph, { unknown: starts, open }) : folded;
   const live = liveNodes(sorted, producers, fixed, targets);
   for (const node of live) refuseFunction(node, model);
   const shape = (name: string) => setting.shapes.get(name) ?? seen.shapes.get(name) ?? contents.dims(name);
@@ -185,12 +190,9 @@ function draftOf(
       constants: contents.constants,
       shape,
       freeze: nameMatcher(options.freeze),
-      train: nameMatcher(options.train),
+      train,
     }),
-    live,
-    producers,
-    fixed,
-    contents.constants,
+    new Set([...mixed].filter((name) => !open.has(name))),
   );
   const taken = new Set([...probe.dtypes.keys(), ...producers.keys()]);
   const fresh = (hint: string): string => {
@@ -356,14 +358,13 @@ function liveNodes(
   return sorted.filter((n) => live.has(n));
 }
 
-/** A weight that also goes into constant arithmetic, which is folded, would be two things: it stays what it is. */
-function withoutMixed(
-  uses: readonly WeightUse[],
+/** @returns the constants that go into constant arithmetic. */
+function mixedOf(
   live: readonly NodeProto[],
   producers: ReadonlyMap<string, NodeProto>,
   fixed: ReadonlySet<string>,
   constants: ReadonlyMap<string, { dtype: DType; dims: readonly number[] }>,
-): WeightUse[] {
+): Set<string> {
   const mixed = new Set<string>();
   const visited = new Set<string>();
   const open = live
@@ -376,6 +377,11 @@ function withoutMixed(
     const node = producers.get(name);
     if (node && node.opType !== 'Shape' && node.opType !== 'Size') open.push(...readsOf(node));
   }
+  return mixed;
+}
+
+/** A weight that also goes into constant arithmetic, which is folded, would be two things: it stays what it is. */
+function withoutMixed(uses: readonly WeightUse[], mixed: ReadonlySet<string>): WeightUse[] {
   return uses.map((use) =>
     use.trained && mixed.has(use.root) ? { ...use, trained: false, why: 'also part of constant arithmetic' } : use,
   );

@@ -29,12 +29,12 @@ const sequences = new Set([
  */
 export function staticValues(
   graph: GraphProto,
-  { given = [], unknown, shapes = true }: StaticOptions = {},
+  { given = [], unknown, open, shapes = true }: StaticOptions = {},
 ): Set<string> {
   const known = new Set([...given, ...graph.initializer.map((t) => t.name ?? '')]);
   for (const sparse of graph.sparseInitializer) known.add(sparse.values?.name ?? '');
   for (const node of sortedNodes(graph)) {
-    if (!isStatic(node, known, shapes)) continue;
+    if (!isStatic(node, known, shapes) || (open && readsOf(node).some((name) => open.has(name)))) continue;
     for (const name of node.output) if (name !== '' && !unknown?.has(name)) known.add(name);
   }
   return known;
@@ -45,6 +45,8 @@ interface StaticOptions {
   readonly given?: Iterable<string>;
   /** Names of values that do not, whatever they are made of. */
   readonly unknown?: ReadonlySet<string>;
+  /** Names of constants of which nothing that is made counts as known: they are to be trained. */
+  readonly open?: ReadonlySet<string>;
   /** False leaves out what follows from shapes of values that are not known. */
   readonly shapes?: boolean;
 }

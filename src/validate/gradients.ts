@@ -20,6 +20,8 @@ import { float32, type Tensor } from '../tensor/tensor.js';
 export interface Gradients {
   /** By the user's names; those of clones are added up. A trained parameter that the outputs don't depend on is absent. */
   readonly of: ReadonlyMap<string, Float32Array>;
+  /** By the names of the training graph. */
+  readonly uses: ReadonlyMap<string, Float32Array>;
   /** Why a parameter has no gradient: an operator between it and the outputs has none. */
   readonly refused: ReadonlyMap<string, string>;
   readonly loss: number;
@@ -56,18 +58,25 @@ export async function gradientsOf(
     await session.close();
   }
   const of = new Map<string, Float32Array>();
+  const each = new Map<string, Float32Array>();
   const why = new Map<string, string>();
   for (const [name, uses] of usesOf(graph)) {
     const told = uses.map((use) => refused.get(use)).find((w) => w !== undefined);
     if (told !== undefined) why.set(name, told);
-    const parts = uses.flatMap((use) => (grads.has(use) ? [results[grads.get(use)!.name].data as Float32Array] : []));
+    for (const use of uses) if (grads.has(use)) each.set(use, results[grads.get(use)!.name].data as Float32Array);
+    const parts = uses.flatMap((use) => each.get(use) ?? []);
     if (told !== undefined || parts.length === 0) continue;
     of.set(
       name,
       parts.reduce((sum, part) => sum.map((x, i) => x + part[i])),
     );
   }
-  return { of, refused: why, ...lossOf([...outputs].map(([name, v]) => [results[v.name], directions.get(name)!])) };
+  return {
+    of,
+    uses: each,
+    refused: why,
+    ...lossOf([...outputs].map(([name, v]) => [results[v.name], directions.get(name)!])),
+  };
 }
 
 /** @returns Σ output · R, and how large it is where its terms have random signs. */

@@ -19,6 +19,12 @@ export interface Fill {
   readonly vocab?: number;
 }
 
+/** Norm and projections of a gradient. */
+export interface Figures {
+  readonly l2: number;
+  readonly dot: readonly number[];
+}
+
 /** What one gradient must come to. */
 export interface ReferenceGradient {
   readonly shape: readonly number[];

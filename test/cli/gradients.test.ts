@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { mlp } from '../../models/index.js';
 import type { GradientReport } from '../../src/checkGradients.js';
 import { makeGraph, makeModel, makeNode, makeTensor, makeValueInfo } from '../../src/onnx/make.js';
-import { float32 } from '../../src/tensor/tensor.js';
+import { float32, int64 } from '../../src/tensor/tensor.js';
 import { npz } from '../data/zip.js';
 import { missing, zooFile } from '../zoo/zoo.js';
 import { type Folder, inFolder, run } from './run.js';
@@ -106,6 +106,49 @@ describe('check-gradients', () => {
       const { report } = await reported(folder, model, '--inputs', samples);
       expect(report.params['dense1.weight'].l2).toBe(0);
       expect(report.params['dense2.bias'].l2).toBeGreaterThan(0);
+    });
+  });
+
+  it('trains what constants are made of where that is asked for', async () => {
+    const wave = (name: string, dims: readonly number[]) =>
+      makeTensor(
+        name,
+        float32(
+          dims,
+          Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => Math.cos(i + name.length)),
+        ),
+      );
+    const graph = makeGraph({
+      node: [
+        makeNode('ReduceL2', ['v'], ['length'], { axes: [0], keepdims: 1 }),
+        makeNode('Div', ['v', 'length'], ['direction']),
+        makeNode('Mul', ['direction', 'gain'], ['w']),
+        makeNode('Shape', ['x'], ['size'], { start: 0, end: 1 }),
+        makeNode('Concat', ['size', 'rest'], ['sizes'], { axis: 0 }),
+        makeNode('Expand', ['token', 'sizes'], ['tokens']),
+        makeNode('Concat', ['tokens', 'x'], ['seq'], { axis: 1 }),
+        makeNode('MatMul', ['seq', 'w'], ['y']),
+      ],
+      initializer: [
+        wave('v', [5, 4]),
+        wave('gain', [1, 4]),
+        wave('token', [1, 1, 5]),
+        makeTensor('rest', int64([2], [1, 5])),
+      ],
+      input: [makeValueInfo('x', 'float32', ['N', 3, 5])],
+      output: [makeValueInfo('y', 'float32', ['N', 4, 4])],
+    });
+    await inFolder(async (folder) => {
+      const model = await folder.put('in.onnx', makeModel(graph, 17));
+      const { exit, report } = await reported(folder, model, '--train', '*');
+      expect(exit).toBe(0);
+      expect(report.checks.map((c) => [c.name, c.verdict])).toEqual(
+        expect.arrayContaining([
+          ['v', 'ok'],
+          ['gain', 'ok'],
+          ['token', 'ok'],
+        ]),
+      );
     });
   });
 
