@@ -3,7 +3,7 @@ import { elementTypeOf, shapeOf } from './onnx/graph.js';
 import type { ValueInfoProto } from './onnx/proto.js';
 import { openModel } from './onnx/open.js';
 import type { OnnxFile } from './onnx/read.js';
-import { openAnalysis } from './openAnalysis.js';
+import { openToCut } from './openAnalysis.js';
 import type { InspectOptions } from './options.js';
 import { weightAxes } from './prune/axes.js';
 import { channelsOf } from './prune/strip.js';
@@ -21,8 +21,7 @@ import { paramsOf } from './validate/params.js';
 export async function inspect(options: InspectOptions): Promise<Inspection> {
   const { input, onEvent, signal } = options;
   onEvent?.({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
-  const file = openModel(input);
-  const analysis = await openAnalysis(file, options);
+  const { file, analysis } = await openToCut(openModel(input), options);
   if (signal?.aborted) throw new CgesError('INTERRUPTED', 'stopped while the model was being inspected');
   const { trained, notes } = await trainedOf(file, analysis, options);
   return {

@@ -3,7 +3,7 @@ import { CgesError } from './errors.js';
 import { openModel } from './onnx/open.js';
 import { type OnnxFile, readModel } from './onnx/read.js';
 import { inlineModel, writeModel } from './onnx/write.js';
-import { openAnalysis } from './openAnalysis.js';
+import { openToCut } from './openAnalysis.js';
 import type { StripOptions } from './options.js';
 import { checkOutput } from './output.js';
 import type { Feeds } from './prune/prove.js';
@@ -40,12 +40,12 @@ export async function strip(options: StripOptions): Promise<Report> {
   };
 
   onEvent({ type: 'phase', phase: 'inspect', message: `reading ${input}` });
-  const given = openModel(input);
-  for (const note of given.notes) warn(note);
+  const opened = openModel(input);
   await checkOutput(output, { input, force });
   await checkZeroed(options);
   const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
-  const seen = await openAnalysis(given, options);
+  const { file: given, analysis: seen } = await openToCut(opened, options);
+  for (const note of given.notes) warn(note);
   stopIfAsked();
   const { original, analysis, zeroed } = await withZeros(given, seen, options);
   if (zeroed?.units === 0) warn('no units were set to zero: there are none to remove, or the share is too small');
@@ -72,14 +72,16 @@ export async function strip(options: StripOptions): Promise<Report> {
   onEvent({ type: 'phase', phase: 'measure', message: 'latency, interleaved; outputs on the same inputs' });
   const stripped: OnnxFile = { ...original, bytes: new Uint8Array(), model: result.model };
   const subjects = [
-    { file: original, analysis },
+    zeroed || given === opened
+      ? { file: original, analysis }
+      : { file: opened, analysis: await analyse(opened, analysis.options) },
     { file: stripped, analysis: await analyse(stripped, analysis.options) },
   ];
   const { facts } = await measureModels(subjects, { provider, threads, seed, against: 'before strip', signal });
   stopIfAsked();
 
   onEvent({ type: 'phase', phase: 'write', message: output });
-  const before = fileFacts(given);
+  const before = fileFacts(opened);
   await writeModel(result.model, output, { folder: original.folder });
   const written = fileFacts(readModel(output));
   const after = { ...facts[1], bytes: written.bytes };

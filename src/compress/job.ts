@@ -1,7 +1,7 @@
 import { CgesError } from '../errors.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { openModel } from '../onnx/open.js';
-import { openAnalysis } from '../openAnalysis.js';
+import { openToCut } from '../openAnalysis.js';
 import type { CompressOptions } from '../options.js';
 import { checkOutput } from '../output.js';
 import type { CompressEvent } from '../report/events.js';
@@ -28,6 +28,8 @@ export interface Job {
   readonly options: CompressOptions;
   readonly seed: number;
   readonly started: number;
+  /** The model as it is in the file, and as it is worked on. */
+  readonly given: OnnxFile;
   readonly file: OnnxFile;
   readonly analysis: Analysis;
   readonly samples: Samples;
@@ -77,11 +79,10 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       hint: 'give --data PATH: IDX, CIFAR, a folder of images, CSV, NPY or NPZ, with labels or without; --data synthetic makes inputs up',
     });
   }
-  const file = openModel(options.input);
-  for (const note of file.notes)
-    choose({ what: 'functions', value: note, why: 'channels and gradients need their nodes' });
+  const given = openModel(options.input);
+  const { file, analysis } = await openToCut(given, options, { every: true });
+  for (const note of file.notes) choose({ what: 'model', value: note, why: 'channels and gradients need their nodes' });
   const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
-  const analysis = await openAnalysis(file, options);
   const meaning = meaningOf(file.model);
 
   tell({ type: 'phase', phase: 'measure', message: `reading ${options.data}` });
@@ -119,7 +120,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     });
   for (const note of probe.notes) choose({ what: 'training graph', value: note, why: 'gradients need it' });
 
-  const keeper = options.checkpoint === undefined ? undefined : openKeeper(options.checkpoint, file, options);
+  const keeper = options.checkpoint === undefined ? undefined : openKeeper(options.checkpoint, given, options);
   if (keeper?.from) {
     const { round, phase } = keeper.from.position;
     choose({
@@ -137,6 +138,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     options: { ...options, augment, loss: samples.loss },
     seed,
     started,
+    given,
     file,
     analysis,
     samples,

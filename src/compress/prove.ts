@@ -16,7 +16,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
   const { options, samples, network, seed } = job;
   const metric = samples.like ? 'agreement' : 'accuracy';
   job.tell({ type: 'phase', phase: 'validate', message: `${metric}, drift and latency, before against after` });
-  const files = [job.file, asWritten(sparse.file), asWritten(recovered.file)];
+  const files = [job.given, asWritten(sparse.file), asWritten(recovered.file)];
   const subjects = await Promise.all(
     files.map(async (file) => ({ file, analysis: await analyse(file, job.analysis.options) })),
   );
@@ -35,7 +35,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
   if (samples.like) checkAgreement(job, after.metric?.value ?? 0);
   job.tell({ type: 'phase', phase: 'write', message: `writing ${options.output}` });
   // The output may take the place of the input.
-  const input = fileFacts(job.file);
+  const input = fileFacts(job.given);
   await writeModel(recovered.file.model, options.output, { folder: job.file.folder });
   return {
     schemaVersion: REPORT_SCHEMA_VERSION,

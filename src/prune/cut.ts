@@ -7,7 +7,7 @@ import { float32, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
 import type { Flow } from './constants.js';
 import { copyOf, gather, numbersOf } from './contents.js';
-import { copyGraph } from './copy.js';
+import { copyGraph } from '../onnx/copy.js';
 import { Contents } from './cutContents.js';
 import { CutView } from './cutNode.js';
 import { layoutOf, weightOf } from './mixing.js';

@@ -4,7 +4,7 @@ import type { ModelProto, TensorProto } from '../onnx/proto.js';
 import { setTensor, tensorOf } from '../onnx/tensors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { copyOf } from './contents.js';
-import { copyGraph } from './copy.js';
+import { copyGraph } from '../onnx/copy.js';
 
 /**
  * Sets subnormal float32 and float64 weights to zero: they are beyond the accuracy of any sum with a normal number, and

@@ -4,7 +4,7 @@ import { Random } from '../tensor/random.js';
 import { sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { Channels } from './channels.js';
 import { copyOf } from './contents.js';
-import { copyGraph } from './copy.js';
+import { copyGraph } from '../onnx/copy.js';
 import { Contents } from './cutContents.js';
 import type { UnitFamily } from './units.js';
 import { zeroAt, zeroPointsOf } from './zeroPoints.js';

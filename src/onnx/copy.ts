@@ -1,4 +1,4 @@
-import type { GraphProto, NodeProto } from '../onnx/proto.js';
+import type { GraphProto, NodeProto } from './proto.js';
 
 /** @returns a graph whose lists and nodes may be changed; tensors are shared. */
 export function copyGraph(graph: GraphProto): GraphProto {
