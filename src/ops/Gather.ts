@@ -1,5 +1,6 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { int64, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { addSlices } from './addSlices.js';
 import { front, ints } from './knownInts.js';
 import { type ChannelNode, type CutNode, defineOp, type Link, type Pin } from './spec.js';
 
@@ -52,9 +53,7 @@ function scattered(g: GraphBuilder, dy: Value, x: Value, indices: Value, axis: n
   const rest = others.map((i) => dy.shape[i]);
   const updates = g.reshape(g.transpose(dy, [...picked, ...others]), [rows, ...rest]);
   const shape = [x.shape[axis], ...rest];
-  const zeros = g.expand(g.scalar(0, dy.dtype), shape);
-  const at = g.reshape(g.cast(indices, 'int64'), [rows, 1]);
-  const sum = g.emit('ScatterND', [zeros, at, updates], [{ dtype: dy.dtype, shape }], { reduction: 'add' })[0];
+  const sum = addSlices(g, shape, g.reshape(g.cast(indices, 'int64'), [rows, 1]), updates);
   const back = x.shape.map((_, a) => (a === axis ? 0 : a < axis ? a + 1 : a));
   return g.transpose(sum, back);
 }

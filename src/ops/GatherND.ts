@@ -1,7 +1,7 @@
 import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { int64, sizeOf } from '../tensor/tensor.js';
+import { addSlices } from './addSlices.js';
 import { axisOf, pinsOf } from './links.js';
-import { zerosLike } from './scatter.js';
 import { defineOp, type Link } from './spec.js';
 
 /** Picks slices by coordinates: Y[i…] = X[i… of the batch, indices[i…]]. Axes behind those that the coordinates name are copied. */
@@ -13,8 +13,8 @@ export const GatherND = defineOp({
   grad: (g, { inputs: [x, indices], attrs }, [dy]) => [
     () => {
       const at = withBatch(g, indices, attrs.int('batch_dims', 0));
-      const like = [{ dtype: x.dtype, shape: x.shape }];
-      return g.emit('ScatterND', [zerosLike(g, x), at, dy!], like, { reduction: 'add' })[0];
+      const [n, k] = [sizeOf(at.shape.slice(0, -1)), at.shape.at(-1)!];
+      return addSlices(g, x.shape, g.reshape(at, [n, k]), g.reshape(dy!, [n, ...x.shape.slice(k)]));
     },
     null,
   ],

@@ -1,8 +1,16 @@
+import type { GraphBuilder, Value } from '../onnx/builder.js';
 import { apart } from './examples.js';
-import { int64 } from '../tensor/tensor.js';
+import { int64, sizeOf } from '../tensor/tensor.js';
+import { addSlices } from './addSlices.js';
 import { axisOf, pinsOf } from './links.js';
 import { scatterGradients } from './scatter.js';
 import { defineOp, type Link } from './spec.js';
+
+function added(g: GraphBuilder, x: Value, indices: Value, updates: Value): Value {
+  const [n, k] = [sizeOf(indices.shape.slice(0, -1)), indices.shape.at(-1)!];
+  const slices = g.reshape(updates, [n, ...x.shape.slice(k)]);
+  return g.add(x, addSlices(g, x.shape, g.reshape(indices, [n, k]), slices));
+}
 
 /** Y = data, but Y[indices[i…]] = updates[i…] (or added, multiplied, … to it): axes behind those that the coordinates name are copied. */
 export const ScatterND = defineOp({
@@ -14,10 +22,17 @@ export const ScatterND = defineOp({
     const [data, indices, updates] = node.inputs;
     const like = (shape: readonly number[]) => [{ dtype: data.dtype, shape }];
     return scatterGradients(g, node, dy!, {
-      scatter: (x, u, reduction) => g.emit('ScatterND', [x, indices, u], like(data.shape), { reduction })[0],
+      scatter: (x, u, reduction) =>
+        reduction === 'add'
+          ? added(g, x, indices, u)
+          : g.emit('ScatterND', [x, indices, u], like(data.shape), { reduction })[0],
       gather: (x) => g.emit('GatherND', [x, indices], like(updates.shape))[0],
     });
   },
+  lower: (g, { inputs: [data, indices, updates], attrs }) =>
+    g.engine.provider === 'cpu' && attrs.string('reduction', 'none') === 'add'
+      ? { outputs: [added(g, data, indices, updates)] }
+      : undefined,
   channels: ({ inputs: [data, indices, updates], outputs: [y] }) => {
     const named = indices!.shape.at(-1)!;
     const lead = indices!.shape.length - 1;
