@@ -45,6 +45,8 @@ export interface ChannelOptions {
   readonly nameOf?: (node: number, input: number) => string | undefined;
   /** Where an axis is a grid that can be cut in several directions, whole blocks (heads) go, not the same part of each. */
   readonly blocks?: boolean;
+  /** Channels that enter the statistics of a norm stay: without them its sums round otherwise. */
+  readonly keepNormed?: boolean;
 }
 
 /** One value and where its atoms lie: index `i` of axis `a` is slot `base[a] + i`. */
@@ -170,7 +172,11 @@ export function relateChannels(source: ChannelSource, options: ChannelOptions = 
     }
     for (const { at: ref, why } of relation.pins ?? []) pin(ref, { ...place, why });
     for (const link of relation.links ?? []) unite(link);
-    for (const { a, b } of relation.contractions ?? []) unite({ from: a, to: b, constants: 'never' });
+    for (const { a, b } of relation.contractions ?? []) {
+      unite({ from: a, to: b, constants: 'never' });
+      const norms = a.value === b.value && a.axis === b.axis && isFloat(channel.outputs[0].dtype);
+      if (norms && options.keepNormed) pin(a, { ...place, why: 'its statistics would round to other levels' });
+    }
     for (const { from, to } of relation.backs ?? []) unite({ from, to, constants: 'never' });
     for (const grid of relation.grids ?? []) {
       grids.push({

@@ -16,6 +16,7 @@ import { cutUnits } from './cut.js';
 import { flushSubnormals } from './flush.js';
 import { measureBy } from './measure.js';
 import { type Feeds, proveEqual, type StripDrift } from './prove.js';
+import { roundsToLevels } from './quanta.js';
 import { foldsConstants, selectUnits } from './select.js';
 import { type UnitFamily, unitsOf } from './units.js';
 
@@ -72,6 +73,7 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   try {
     return await stripped(file, analysis, options);
   } catch (error) {
+    if (failed(error) && roundsToLevels(file.model)) return stripped(file, analysis, options, true);
     if (!isUnrunnable(error) || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
     // What is never run must still load: it may not take what is left of the values that it reads.
     const pinned = { ...bodies, dead: new Set<string>() };
@@ -79,7 +81,16 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   }
 }
 
-async function stripped(file: OnnxFile, analysis: Analysis, options: StripOptions): Promise<StripResult> {
+/**
+ * @param keepNormed for models that round to few levels: where a norm has fewer channels its sums round otherwise, and a level
+ *   that flips in one layer flips many in those behind it
+ */
+async function stripped(
+  file: OnnxFile,
+  analysis: Analysis,
+  options: StripOptions,
+  keepNormed = false,
+): Promise<StripResult> {
   const { seed = 0, keep } = options;
   const original = inlined(prepared(file));
   const { model: clean, flushed } =
@@ -94,7 +105,7 @@ async function stripped(file: OnnxFile, analysis: Analysis, options: StripOption
     for (let round = 0; round < ROUNDS && (choices || !blocks); round++) {
       const at = (seen ??= await analyse(fileOf(file, model), analysis.options));
       const nodes = at.channelNodes();
-      const relate = (m: ModelProto) => relateChannels({ ...sourceOf(at, m), nodes }, { keep, blocks });
+      const relate = (m: ModelProto) => relateChannels({ ...sourceOf(at, m), nodes }, { keep, blocks, keepNormed });
       const channels = relate(model);
       choices = channels.choices;
       if (blocks && !choices) break;
@@ -217,6 +228,10 @@ async function takenBy(model: ModelProto, runs: readonly Feeds[]): Promise<Feeds
   } finally {
     await session.close();
   }
+}
+
+function failed(error: unknown): boolean {
+  return error instanceof CgesError && error.code === 'VALIDATION_FAILED';
 }
 
 function isUnrunnable(error: unknown): boolean {

@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { OnnxFile } from '../../src/onnx/read.js';
 import { writeWeight, readWeight, weightsOf } from '../../src/onnx/weights.js';
 import { cloneMessage } from '../../src/onnx/schema.js';
+import { channelsOf } from '../../src/prune/strip.js';
+import { unitsOf } from '../../src/prune/units.js';
+import { analyse } from '../../src/shape/analyse.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import { columns, fileOf, rows, stripped, TinyNet, unitsIn } from './net.js';
 
@@ -61,6 +64,13 @@ describe('a stream that LayerNormalization reads', () => {
     expect([dims('made'), dims('more'), dims('read'), dims('scale')]).toEqual([[3, 4], [4, 4], [4, 2], [6]]);
     expect(ops).toEqual(['MatMul', 'Add', 'Relu', 'MatMul', 'Add', 'Pad', 'LayerNormalization', 'Slice', 'MatMul']);
     expect(drift.maxRelative).toBeLessThan(1e-5);
+  });
+
+  test('keeps them where its statistics may not round otherwise', async () => {
+    const analysis = await analyse(stream(normed()));
+    const familiesOf = (keepNormed: boolean) =>
+      unitsOf(channelsOf(analysis, { keepNormed })).families.map((f) => f.count);
+    expect([familiesOf(false), familiesOf(true)]).toEqual([[6], []]);
   });
 
   test('loses more of them later with the same nodes', async () => {
