@@ -109,7 +109,7 @@ export function reached(window: Window): Window {
 }
 
 /** Pads images to what the windows reach. */
-export function padImages(p: Planner, x: Slot, { before, after }: Window, fill?: Slot): Slot {
+export function padImages(p: Planner, x: Slot, { before, after }: Pick<Window, 'before' | 'after'>, fill?: Slot): Slot {
   return padded(p, x, [0, ...before, 0], [0, ...after, 0], fill);
 }
 

@@ -19,7 +19,7 @@ import {
 import type { Kernel, Kernels, PlannedNode } from '../kernel.js';
 import type { Planner } from '../planner.js';
 import type { Slot } from '../program.js';
-import { concatenated, part } from './shapes.js';
+import { concatenated, part, strided } from './shapes.js';
 
 /*
  * Convolutions and their gradients by TensorFlow's kernels. One channel per group is its depthwise convolution; other groups
@@ -117,6 +117,8 @@ function weightGradient(p: Planner, dy: Slot, x: Slot, window: Window, group: nu
       x.shape.length - 1,
     );
   }
+  const unread = window.after.some((a) => a < 0);
+  if (unread) return weightGradient(p, dy, seenBy(p, x, window), tight(window), group);
   const whole = undilated(window);
   const padding = paddingOf(whole, group === 1);
   if (!padding) return weightGradient(p, dy, padImages(p, x, window), reached(window), group);
@@ -124,6 +126,36 @@ function weightGradient(p: Planner, dy: Slot, x: Slot, window: Window, group: nu
   const call = callOf(whole, padding, group);
   const made = p.op(names[call.family].WeightGrad, [x, p.ints(shape), dy], shape, attributesOf(call, 'WeightGrad'));
   return unstuffed(p, p.reshape(made, [...whole.kernel, ins, outs]), window);
+}
+
+/**
+ * What windows read of the input, without elements at the end that none reads: TensorFlow 2.21 (oneDNN) writes beyond its
+ * memory where a filter gradient of few channels has such. Single taps see every `stride`th element.
+ */
+function seenBy(p: Planner, x: Slot, { kernel, strides, before, after, output }: Window): Slot {
+  const ends = after.map((a) => Math.min(0, a));
+  if (!single(kernel, before)) return padImages(p, x, { before: before.map(() => 0), after: ends });
+  const size = [x.shape[0], ...output, x.shape.at(-1)!];
+  return strided(
+    p,
+    x,
+    size.map(() => 0),
+    [1, ...strides, 1],
+    size,
+  );
+}
+
+/** The window over what is left of the input. */
+function tight(window: Window): Window {
+  const { kernel, before, after, output, input } = window;
+  const ones = kernel.map(() => 1);
+  const zeros = kernel.map(() => 0);
+  if (single(kernel, before)) return { ...window, strides: ones, before: zeros, after: zeros, input: output };
+  return { ...window, input: input.map((d, i) => d + Math.min(0, after[i])), after: after.map((a) => Math.max(0, a)) };
+}
+
+function single(kernel: readonly number[], before: readonly number[]): boolean {
+  return kernel.every((k) => k === 1) && before.every((b) => b === 0);
 }
 
 function callOf(window: Window, padding: Padding, group: number): Call {
