@@ -18,6 +18,8 @@ export interface FoundTfjs {
 
 export interface MissingTfjs {
   readonly missing: string;
+  /** A package is there, but its native half is not. */
+  readonly partial: boolean;
   readonly hint: string;
 }
 
@@ -56,8 +58,14 @@ export function findTfjs(): FoundTfjs | MissingTfjs {
       halves.push(`${name} ${version} in ${folder} has no native binding: its install step did not finish`);
     }
   }
-  if (halves.length === 0) return { missing: 'neither tfjs-node-gpu nor tfjs-node is installed', hint: INSTALL };
-  return { missing: halves[0], hint: `npm rebuild ${halves[0].split(' ')[0]}, with a network; or ${INSTALL}` };
+  if (halves.length === 0) {
+    return { missing: 'neither tfjs-node-gpu nor tfjs-node is installed', partial: false, hint: INSTALL };
+  }
+  return {
+    missing: halves[0],
+    partial: true,
+    hint: `npm rebuild ${halves[0].split(' ')[0]}, with a network; or ${INSTALL}`,
+  };
 }
 
 function startingPoints(): string[] {
@@ -91,6 +99,13 @@ function hasBinding(folder: string): boolean {
   }
 }
 
+/** **Throws** PROVIDER_UNAVAILABLE where {@link findTfjs} finds nothing. */
+export function requireTfjs(): FoundTfjs {
+  const found = findTfjs();
+  if (!('missing' in found)) return found;
+  throw new CgesError('PROVIDER_UNAVAILABLE', `the tfjs engine cannot be used: ${found.missing}`, { hint: found.hint });
+}
+
 let loaded: LoadedTfjs | undefined;
 
 /**
@@ -101,12 +116,7 @@ let loaded: LoadedTfjs | undefined;
  */
 export function loadTfjs(threads?: number): LoadedTfjs {
   if (loaded) return loaded;
-  const found = findTfjs();
-  if ('missing' in found) {
-    throw new CgesError('PROVIDER_UNAVAILABLE', `the tfjs engine cannot be used: ${found.missing}`, {
-      hint: found.hint,
-    });
-  }
+  const found = requireTfjs();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   if (threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS ??= String(threads);
   restoreRemoved();
