@@ -1,5 +1,6 @@
 import type { NodeProto } from '../../onnx/proto.js';
 import type { Kernel, Kernels } from './kernel.js';
+import { constantKernels } from './kernels/constants.js';
 import { controlKernels } from './kernels/control.js';
 import { convolutionKernels } from './kernels/convolutions.js';
 import { elementwiseKernels } from './kernels/elementwise.js';
@@ -15,6 +16,7 @@ import { shapeKernels } from './kernels/shapes.js';
 /** Kernels by the operator's name, with its domain in front where that is not ONNX's own. */
 export function kernels(): Kernels {
   return {
+    ...constantKernels,
     ...elementwiseKernels,
     ...reductionKernels,
     ...shapeKernels,

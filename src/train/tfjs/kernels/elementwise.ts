@@ -1,5 +1,4 @@
 import { broadcastShape } from '../../../onnx/builder.js';
-import { dtypeOf } from '../../../tensor/tensor.js';
 import { kindOf } from '../device.js';
 import { aligned, type Kernel, type Kernels, lacks, type PlannedNode } from '../kernel.js';
 import type { Planner } from '../planner.js';
@@ -92,13 +91,13 @@ function gelu(f: Arithmetic, [x]: readonly Slot[], { attrs }: PlannedNode): Slot
   return f.mul(f.mul(x, 0.5), f.add(f.unary('Erf', f.mul(x, Math.SQRT1_2)), 1));
 }
 
-const cast: Kernel = (p, node) => {
-  const [input] = node.inputs;
-  const to = dtypeOf(node.attrs.int('to', 1));
-  const kind = to && kindOf(to);
-  lacks(!kind, `Cast to ${to}`);
+const cast: Kernel = (p, { op, inputs, ...node }) => {
+  const [input] = inputs;
+  const { dtype } = p.type(node.outputs[0]);
+  const kind = kindOf(dtype);
+  lacks(!kind, `${op} to ${dtype}`);
   if (kind === p.kind(input)) p.alias(node.outputs[0], input);
-  else elementwise((f, [x]) => f.cast(x, kind!))(p, node);
+  else elementwise((f, [x]) => f.cast(x, kind!))(p, { op, inputs: [input], ...node });
 };
 
 export const elementwiseKernels: Kernels = {
@@ -171,5 +170,6 @@ export const elementwiseKernels: Kernels = {
     f.mul(x, f.unary('Sigmoid', f.mul(x, n.attrs.float('alpha', 1.702)))),
   ),
   Cast: cast,
+  CastLike: cast,
   'org.tensorflow.ReluGrad': elementwise((f, [dy, y]) => f.binary('ReluGrad', dy, y)),
 };

@@ -88,6 +88,7 @@ const einsum: Kernel = (p, { inputs, outputs, attrs }) => {
   const whole = equation.includes('->')
     ? equation
     : `${equation}->${terms.includes('...') ? '...' : ''}${implicit.join('')}`;
+  lacks(inputs.length > 2, 'Einsum of more than two operands');
   const slots = inputs.map((name) => p.read(name, plain(p.shape(name).length)));
   const how = { equation: whole, N: slots.length, T: { type: slots[0].kind } };
   p.give(outputs[0], p.op('Einsum', slots, p.shape(outputs[0]), how));
@@ -98,4 +99,6 @@ export const productKernels: Kernels = {
   Gemm: gemm,
   'com.microsoft.FusedMatMul': fusedMatMul,
   Einsum: einsum,
+  Det: (p, { inputs: [x], outputs: [y] }) =>
+    p.give(y, p.op('MatrixDeterminant', [p.read(x, plain(p.shape(x).length))], p.shape(y))),
 };

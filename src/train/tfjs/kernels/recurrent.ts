@@ -9,6 +9,8 @@ import { cut } from './shapes.js';
  * of the inputs is one product for all steps. Source: ONNX LSTM and GRU 14.
  */
 
+type Activation = (p: Planner, x: Slot) => Slot;
+
 interface Layer {
   readonly p: Planner;
   readonly gates: number;
@@ -19,7 +21,7 @@ interface Layer {
   /** [2·G·H]; of the inputs, then of the recurrence. */
   readonly bias?: Slot;
   readonly peepholes?: Slot;
-  readonly functions: readonly string[];
+  readonly functions: readonly Activation[];
   readonly linearBeforeReset: boolean;
 }
 
@@ -33,7 +35,7 @@ function gate({ p, hidden, batch }: Layer, sums: Slot, i: number): Slot {
 }
 
 function activated({ p, functions }: Layer, i: number, x: Slot): Slot {
-  return p.op(functions[i], [x], x.shape);
+  return functions[i](p, x);
 }
 
 function recurrence({ p, r, gates, hidden, batch }: Layer, h: Slot, from = 0, count = gates): Slot {
@@ -76,6 +78,37 @@ const gru: Cell = (layer, sums, [h]) => {
 
 const rnn: Cell = (layer, sums, [h]) => [activated(layer, 0, op2(layer.p, 'AddV2', sums, recurrence(layer, h)))];
 
+const plainActivations: Readonly<Record<string, string>> = {
+  sigmoid: 'Sigmoid',
+  tanh: 'Tanh',
+  relu: 'Relu',
+  softplus: 'Softplus',
+  softsign: 'Softsign',
+};
+
+/** @returns the functions of all directions; α and β are taken from the node's lists by those that have one, in order. */
+function activationsOf({ op, attrs }: PlannedNode, directions: number, defaults: readonly string[]): Activation[] {
+  const names = attrs.strings('activations') ?? Array.from({ length: directions }, () => defaults).flat();
+  const alphas = [...(attrs.floats('activation_alpha') ?? [])];
+  const betas = [...(attrs.floats('activation_beta') ?? [])];
+  return names.map((given): Activation => {
+    const name = given.toLowerCase();
+    const known = plainActivations[name];
+    if (known) return (p, x) => p.op(known, [x], x.shape);
+    lacks(name !== 'leakyrelu' && name !== 'hardsigmoid', `${op} with the activation ${given}`);
+    const with1 = (p: Planner, operator: string, x: Slot, y: number): Slot => op2(p, operator, x, p.float(y));
+    if (name === 'leakyrelu') {
+      const alpha = alphas.shift() ?? 0.01;
+      return (p, x) => op2(p, 'AddV2', p.op('Relu', [x], x.shape), with1(p, 'Mul', with1(p, 'Minimum', x, 0), alpha));
+    }
+    const [alpha, beta] = [alphas.shift() ?? 0.2, betas.shift() ?? 0.5];
+    return (p, x) => {
+      const line = with1(p, 'AddV2', with1(p, 'Mul', x, alpha), beta);
+      return with1(p, 'Maximum', with1(p, 'Minimum', line, 1), 0);
+    };
+  });
+}
+
 interface Kind {
   readonly gates: number;
   readonly activations: readonly string[];
@@ -95,9 +128,7 @@ function recurrent({ gates, activations, states, joined, cell }: Kind): Kernel {
     const [steps, batch, size] = p.shape(x);
     const [directions, , hidden] = p.shape(r);
     const flat = p.reshape(p.read(x, plain(3)), [steps * batch, size]);
-    const named = attrs.strings('activations') ?? Array.from({ length: directions }, () => activations).flat();
-    const functions = named.map((f) => f.charAt(0).toUpperCase() + f.slice(1).toLowerCase());
-    lacks(!functions.every((f) => ['Sigmoid', 'Tanh', 'Relu', 'Softplus', 'Softsign'].includes(f)), `${functions}`);
+    const functions = activationsOf(node, directions, activations);
     const direction = (name: string | undefined, d: number): Slot | undefined => {
       if (!name) return undefined;
       const shape = p.shape(name);

@@ -116,11 +116,12 @@ const cumSum: Kernel = (p, { inputs, outputs, attrs }) => {
 };
 
 const topK: Kernel = (p, { inputs, outputs, attrs }) => {
-  lacks(attrs.int('largest', 1) === 0, 'TopK of the smallest');
   const rank = p.shape(inputs[0]).length;
   const axis = front(attrs.int('axis', -1), rank);
   const order: Order = [...p.order(inputs[0]).filter((a) => a !== axis), axis];
-  const x = p.read(inputs[0], order);
+  const given = p.read(inputs[0], order);
+  const smallest = attrs.int('largest', 1) === 0;
+  const x = smallest ? p.op('Neg', [given], given.shape) : given;
   const [k] = p.numbers(inputs[1])!;
   const shape = [...x.shape.slice(0, -1), k];
   const kinds = [
@@ -128,7 +129,7 @@ const topK: Kernel = (p, { inputs, outputs, attrs }) => {
     { shape, kind: 'int32' as const },
   ];
   const [values, indices] = p.ops('TopKV2', [x, p.constant([], Int32Array.of(k))], kinds, { sorted: true });
-  p.give(outputs[0], values, order);
+  p.give(outputs[0], smallest ? p.op('Neg', [values], shape) : values, order);
   p.give(outputs[1], indices, order);
 };
 
