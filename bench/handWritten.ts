@@ -89,9 +89,11 @@ function variables(tf: Tf): { next(shape: readonly number[], fill?: number): TfT
   return {
     restart: () => (at = 0),
     next(shape, fill) {
-      const scale = Math.sqrt(2 / sizeOf(shape.slice(0, -1)));
-      const values = Float32Array.from({ length: sizeOf(shape) }, () => fill ?? scale * random.normal());
-      if (at === made.length) made.push(tf.variable(tf.tensor(values, shape), fill !== RUNNING));
+      if (at === made.length) {
+        const scale = Math.sqrt(2 / sizeOf(shape.slice(0, -1)));
+        const values = Float32Array.from({ length: sizeOf(shape) }, () => fill ?? scale * random.normal());
+        made.push(tf.variable(tf.tensor(values, shape), fill !== RUNNING));
+      }
       return made[at++];
     },
   };

@@ -71,9 +71,9 @@ export function reshaped(from: readonly number[], order: Order, to: readonly num
     found.push(...group.to);
   }
   if (found.every((axis, i) => i === 0 || found[i - 1] < axis)) return plain(to.length);
-  const single = plain(to.length).filter((axis) => to[axis] === 1);
-  // A leading 1 is a batch of one sample, and stays in front.
-  return [...single.filter((a) => a === 0), ...found, ...single.filter((a) => a !== 0)];
+  // An axis of size 1 lies behind the one that it follows: padded or joined with it, it stays where it is.
+  for (const axis of plain(to.length).filter((a) => to[a] === 1)) found.splice(found.indexOf(axis - 1) + 1, 0, axis);
+  return found;
 }
 
 /** @returns the smallest sets of neighbouring axes (but those of size 1) that hold the same elements in both shapes. */
