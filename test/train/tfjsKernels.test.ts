@@ -4,12 +4,15 @@ import { emitForward } from '../../src/autodiff/forward.js';
 import { GraphBuilder, type Value } from '../../src/onnx/builder.js';
 import { type Engine, standardEngine, tfjsTarget } from '../../src/onnx/engine.js';
 import { makeGraph, makeModel, makeValueInfo } from '../../src/onnx/make.js';
+import { bodiesOf } from '../../src/onnx/graph.js';
+import type { NodeProto } from '../../src/onnx/proto.js';
 import { allSpecs, specOf } from '../../src/ops/index.js';
 import { type Example, isRefusal, type OpSpec } from '../../src/ops/spec.js';
 import { loadTfjs } from '../../src/runtime/tfjs.js';
 import { Random } from '../../src/tensor/random.js';
 import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.js';
 import { Device, elementsOf } from '../../src/train/tfjs/device.js';
+import { kernels } from '../../src/train/tfjs/kernels.js';
 import { planStep } from '../../src/train/tfjs/plan.js';
 import { type ExampleNet, feedsOf, modelOf, netOf, normalised, numbers, open, run } from '../ops/exampleNet.js';
 import { tfjsReason } from './tfjs.js';
@@ -27,6 +30,7 @@ function emit(
   engine: Engine,
   results: Readonly<Record<string, Tensor>>,
   inner: Record<string, Tensor>,
+  batchNorm: 'frozen' | 'live',
 ): Emitted {
   const { nodes, constants } = normalised(net);
   const all = { ...net.values, ...constants };
@@ -42,7 +46,7 @@ function emit(
     ]),
   );
   const constant = new Map(Object.entries(all).filter(([name]) => !given.has(name)));
-  const context = { batchNorm: 'frozen' as const, update: () => {}, random: (): Value => g.scalar(0.7) };
+  const context = { batchNorm, update: () => {}, random: (): Value => g.scalar(0.7) };
   const graph = { nodes, values: types, parameters: new Map<string, Tensor>(), constants: constant };
   const forward = emitForward(g, graph, given, context, specOf);
   const differentiable = nodes.every((n) => {
@@ -113,7 +117,11 @@ function byTensorFlow({ g, wanted }: Emitted, feeds: Record<string, Tensor>): { 
 }
 
 /** @returns the worst error, or what the engine lacks. */
-async function compared(spec: OpSpec, example: Example): Promise<number | string> {
+async function compared(
+  spec: OpSpec,
+  example: Example,
+  batchNorm: 'frozen' | 'live' = 'frozen',
+): Promise<number | string> {
   const net = netOf(spec, example);
   const session = await open(modelOf(net));
   const results = await session.run(feedsOf(net)).finally(() => session.close());
@@ -123,8 +131,9 @@ async function compared(spec: OpSpec, example: Example): Promise<number | string
   const inner =
     nodes.length > 1 ? await run(modelOf(net, { nodes, opset: 18, values, outputs: names }), feedsOf(net)) : {};
   const feeds = feedsOf(net);
-  const standard = emit(net, standardEngine, results, inner);
-  const native = emit(net, tfjsTarget, results, inner);
+  const standard = emit(net, standardEngine, results, inner, batchNorm);
+  const native = emit(net, tfjsTarget, results, inner, batchNorm);
+  for (const node of nodesIn(native.g.nodes)) planned.add(node.domain ? `${node.domain}.${node.opType}` : node.opType);
   const missing = lackOf(() => byTensorFlow(native, feeds));
   if (missing !== undefined) return missing;
   const expected = await byOnnxruntime(standard, feeds);
@@ -132,6 +141,16 @@ async function compared(spec: OpSpec, example: Example): Promise<number | string
   expect(left).toBe(0);
   expect(actual.length).toBe(expected.length);
   return Math.max(0, ...expected.map((e, i) => worst(e, actual[i])));
+}
+
+/** Kernels that some example was planned with. */
+const planned = new Set<string>();
+
+function* nodesIn(nodes: readonly NodeProto[]): Generator<NodeProto> {
+  for (const node of nodes) {
+    yield node;
+    for (const { graph } of bodiesOf(node)) yield* nodesIn(graph.node);
+  }
 }
 
 /** @returns what the error says that the engine lacks. */
@@ -168,6 +187,19 @@ describe.skipIf(why)(`kernels of the tfjs engine${why ? ` (skipped: ${why})` : '
       });
     }
   }
+
+  const norm = allSpecs().find((s) => s.op === 'BatchNormalization')!;
+  for (const example of norm.examples.filter((e) => e.attributes?.spatial !== 0)) {
+    it(`BatchNormalization by the statistics of the batch: ${example.title}`, async () => {
+      expect(await compared(norm, example, 'live')).toBeLessThan(2e-5);
+    });
+  }
+
+  it('has tried every kernel', () => {
+    // Only steps of several batches have a Loop.
+    const elsewhere = new Set(['Loop']);
+    expect(Object.keys(kernels()).filter((name) => !planned.has(name) && !elsewhere.has(name))).toEqual([]);
+  });
 
   it('lacks no more than is known', () => {
     expect([...new Set(lacking.values())].sort()).toMatchSnapshot();

@@ -46,15 +46,11 @@ export class Planner {
   }
 
   type(name: string): ValueType {
-    const type = this.around.types.get(name) ?? this.tensorType(name);
+    const tensor = this.tensors.get(name);
+    const type = this.around.types.get(name) ?? (tensor && { dtype: tensor.dtype, shape: tensor.dims });
     if (type) return type;
     if (this.around.outer) return this.around.outer.type(name);
     throw new Lacking(`the shape of ${name} is unknown`);
-  }
-
-  private tensorType(name: string): ValueType | undefined {
-    const tensor = this.tensors.get(name);
-    return tensor && { dtype: tensor.dtype, shape: tensor.dims };
   }
 
   shape(name: string): readonly number[] {
@@ -68,7 +64,7 @@ export class Planner {
     return kind;
   }
 
-  /** Makes an initializer known; it gets onto the device when something reads it there. */
+  /** Makes an initializer known; it gets onto the device when it is read there. */
   define(name: string, tensor: Tensor): void {
     this.tensors.set(name, tensor);
   }
@@ -114,7 +110,7 @@ export class Planner {
     else if (!this.forms.has(name) && !this.tensors.has(name))
       slot = this.capture(this.around.outer!.read(name, order));
     else slot = this.turned(forms[0], shape, order);
-    if (this.forms.has(name)) this.forms.get(name)!.push({ slot, order });
+    this.forms.get(name)?.push({ slot, order });
     return slot;
   }
 
@@ -131,9 +127,9 @@ export class Planner {
     if (known) return known;
     const tensor = this.tensors.get(name);
     if (tensor) {
-      const form = { slot: this.constant(tensor.dims, elementsOf(tensor)), order: plain(tensor.dims.length) };
-      this.forms.set(name, [form]);
-      return this.forms.get(name)!;
+      const forms = [{ slot: this.constant(tensor.dims, elementsOf(tensor)), order: plain(tensor.dims.length) }];
+      this.forms.set(name, forms);
+      return forms;
     }
     const { outer } = this.around;
     if (!outer) throw new Lacking(`nothing makes ${name}`);

@@ -83,14 +83,6 @@ function clip(f: Arithmetic, [x, ...limits]: readonly Slot[], { inputs, attrs }:
   return high === undefined ? y : f.min(y, high);
 }
 
-function gelu(f: Arithmetic, [x]: readonly Slot[], { attrs }: PlannedNode): Slot {
-  if (attrs.string('approximate', 'none') === 'tanh') {
-    const inner = f.mul(f.add(x, f.mul(f.mul(f.mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI));
-    return f.mul(f.mul(x, 0.5), f.add(f.unary('Tanh', inner), 1));
-  }
-  return f.mul(f.mul(x, 0.5), f.add(f.unary('Erf', f.mul(x, Math.SQRT1_2)), 1));
-}
-
 const cast: Kernel = (p, { op, inputs, ...node }) => {
   const [input] = inputs;
   const { dtype } = p.type(node.outputs[0]);
@@ -164,11 +156,6 @@ export const elementwiseKernels: Kernels = {
     return f.select(f.binary('Less', x, -limit, 'bool'), f.add(x, bias), above);
   }),
   Clip: elementwise(clip),
-  Gelu: elementwise(gelu),
-  'com.microsoft.Gelu': elementwise(gelu),
-  'com.microsoft.QuickGelu': elementwise((f, [x], n) =>
-    f.mul(x, f.unary('Sigmoid', f.mul(x, n.attrs.float('alpha', 1.702)))),
-  ),
   Cast: cast,
   CastLike: cast,
   'org.tensorflow.ReluGrad': elementwise((f, [dy, y]) => f.binary('ReluGrad', dy, y)),

@@ -115,32 +115,10 @@ const instanceNormalization: Kernel = (p, { inputs: [x, scale, bias], outputs: [
   p.give(y, p.reshape(p.op('AddV2', [scaled, offset], grouped.shape), shape));
 };
 
-/** y = x/(bias + α/size · Σ x²)^β over neighbouring channels, which lie last. */
-const localResponse: Kernel = (p, { inputs: [x], outputs: [y], attrs }) => {
-  const size = attrs.int('size')!;
-  const slot = p.read(x, channelsLast(p.shape(x).length));
-  const last = slot.shape.length - 1;
-  const squares = p.op('Square', [slot], slot.shape);
-  const channels = slot.shape[last];
-  const band = new Float32Array(channels * channels);
-  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
-  for (let to = 0; to < channels; to++) {
-    for (let from = Math.max(0, to - before); from <= Math.min(channels - 1, to + after); from++) {
-      band[from * channels + to] = attrs.float('alpha', 1e-4) / size;
-    }
-  }
-  const rows = p.reshape(squares, [sizeOf(slot.shape) / channels, channels]);
-  const sums = p.op('MatMul', [rows, p.constant([channels, channels], band)], rows.shape);
-  const base = p.op('AddV2', [p.reshape(sums, slot.shape), p.float(attrs.float('bias', 1))], slot.shape);
-  const power = p.op('Pow', [base, p.float(-attrs.float('beta', 0.75))], slot.shape);
-  giveRows(p, y, p.op('Mul', [slot, power], slot.shape));
-};
-
 export const normKernels: Kernels = {
   BatchNormalization: batchNormalization,
   LayerNormalization: layerNormalization,
   InstanceNormalization: instanceNormalization,
-  LRN: localResponse,
   'org.tensorflow.BatchNorm': batchNorm,
   'org.tensorflow.BatchNormGrad': batchNormGrad,
 };

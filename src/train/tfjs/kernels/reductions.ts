@@ -165,16 +165,4 @@ export const reductionKernels: Kernels = {
   }),
   CumSum: cumSum,
   TopK: topK,
-  MeanVarianceNormalization: (p, node) => {
-    const [input] = node.inputs;
-    const order = p.order(input);
-    const axes = (node.attrs.ints('axes') ?? [0, 2, 3]).map((a) => order.indexOf(front(a, order.length)));
-    const x = p.read(input);
-    const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
-    const r = { x, axes, keep: true, shape };
-    const centred = p.op('Sub', [x, reduce(p, 'Mean', x, r)], x.shape);
-    const variance = reduce(p, 'Mean', p.op('Square', [centred], x.shape), r);
-    const deviation = p.op('AddV2', [p.op('Sqrt', [variance], shape), p.float(1e-9)], shape);
-    p.give(node.outputs[0], p.op('RealDiv', [centred, deviation], x.shape), order);
-  },
 };

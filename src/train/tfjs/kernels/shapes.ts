@@ -230,7 +230,6 @@ export const shapeKernels: Kernels = {
   Squeeze: reshape,
   Unsqueeze: reshape,
   Identity: identity,
-  Dropout: identity,
   Transpose: transpose,
   Expand: expand,
   ConstantOfShape: constantOfShape,
