@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { positiveInteger, seedNumber } from '../cli/values.js';
 import { defaultThreads } from '../src/runtime/threads.js';
 import { runCases } from './cases.js';
@@ -16,6 +16,12 @@ const program = new Command('bench')
   .option('--python <path>', 'a Python with torch: its figures for the same steps, interleaved')
   .option('--model <file>', 'strip: a model, half of whose units are set to zero first')
   .option('--json <file>', 'write the figures as JSON')
+  .addOption(
+    new Option('--engine <name>', 'tfjs: the same steps by the tfjs engine and by hand').choices([
+      'onnxruntime',
+      'tfjs',
+    ]),
+  )
   .enablePositionalOptions()
   .action(async (options) => {
     process.exitCode = await runMeasurements(options);

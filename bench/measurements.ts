@@ -6,6 +6,7 @@ import { plainTable, right } from '../src/report/table.js';
 import { percentile } from '../src/validate/latency.js';
 import { openMatrixProduct } from './matrixProduct.js';
 import { measureStrip, type StripFigures } from './stripLarge.js';
+import { measureTfjs } from './tfjs.js';
 import { layouts, openTorch, type Torch } from './torch.js';
 import { openTimedStep, type TimedStep, type Workload, workloads } from './trainStep.js';
 
@@ -15,6 +16,7 @@ export interface MeasurementOptions {
   readonly threads: number;
   readonly python?: string;
   readonly json?: string;
+  readonly engine?: 'onnxruntime' | 'tfjs';
   /** What is stripped, in place of a model that is made. */
   readonly model?: string;
 }
@@ -46,6 +48,10 @@ export async function runMeasurements(options: MeasurementOptions): Promise<numb
   say(`${model}, ${threads} threads, Node ${process.versions.node}`);
 
   const chosen = workloads.filter((w) => wanted(w.name));
+  if (options.engine === 'tfjs') {
+    say(await measureTfjs(chosen, rounds, threads));
+    return 0;
+  }
   let training: ReturnType<typeof summary> | undefined;
   if (chosen.length > 0) {
     const torch = python === undefined ? undefined : await openTorch(python, threads);

@@ -55,7 +55,11 @@ export interface TimedStep {
 }
 
 /** Compiles a workload and warms it up. */
-export async function openTimedStep(workload: Workload, threads: number): Promise<TimedStep> {
+export async function openTimedStep(
+  workload: Workload,
+  threads: number,
+  engine: NetworkOptions['engine'] = 'onnxruntime',
+): Promise<TimedStep> {
   const { batch, steps, momentum, lambda, rate } = workload;
   const file = { path: '', folder: '.', bytes: new Uint8Array(), model: workload.model() };
   const analysis = await analyse(file);
@@ -67,6 +71,7 @@ export async function openTimedStep(workload: Workload, threads: number): Promis
     batchNorm: 'live',
     optimizer: { name: 'sgd', momentum, nesterov: false, weightDecay: 0 },
     sparsity: lambda === undefined ? undefined : { regularizer: 'cges', grouping: 'channel', m: 0.2 },
+    engine,
     provider: 'cpu',
     threads,
   };

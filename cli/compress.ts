@@ -3,6 +3,7 @@ import { compress } from '../src/compress.js';
 import {
   augmentNames,
   type CompressOptions,
+  engineNames,
   groupingNames,
   lossNames,
   optimizerNames,
@@ -42,6 +43,7 @@ export function addCompress(command: Command, terminal: Terminal): void {
     .option('--lr <number>', 'learning rate (default: chosen)', positiveNumber)
     .option('--checkpoint <folder>', 'save the state there; the same command continues from it');
   command.optionsGroup('Running:');
+  command.addOption(choice('--engine <name>', 'what executes training steps (default: auto)', engineNames));
   addForce(addRun(command));
   addCommon(command).action(async (input: string, output: string, flags: Flags) => {
     const { json, quiet, debug, ...options } = flags;

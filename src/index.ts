@@ -18,6 +18,7 @@ export type {
   InspectOptions,
   LayoutName,
   LossName,
+  EngineName,
   OptimizerName,
   RegularizerName,
   RunOptions,

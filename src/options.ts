@@ -6,6 +6,7 @@ export const regularizerNames = ['cges', 'gs', 'es', 'sgl', 'l1', 'l2', 'none'] 
 export const groupingNames = ['channel', 'reference'] as const;
 export const augmentNames = ['none', 'flip', 'crop-flip', 'shift'] as const;
 export const layoutNames = ['nchw', 'nhwc', 'nchw-bgr', 'nhwc-bgr'] as const;
+export const engineNames = ['auto', 'onnxruntime', 'tfjs'] as const;
 export const optimizerNames = ['sgd', 'adam', 'adamw'] as const;
 
 export type LossName = (typeof lossNames)[number];
@@ -13,6 +14,7 @@ export type RegularizerName = (typeof regularizerNames)[number];
 export type GroupingName = (typeof groupingNames)[number];
 export type AugmentName = (typeof augmentNames)[number];
 export type LayoutName = (typeof layoutNames)[number];
+export type EngineName = (typeof engineNames)[number];
 export type OptimizerName = (typeof optimizerNames)[number];
 
 /** Shapes of inputs whose free axes the data does not bind: one for the only input, or by input name. */
@@ -90,6 +92,11 @@ export interface CompressOptions extends CallOptions, RunOptions, DataOptions {
   /** Wall-clock limit in seconds: the run ends by then with the best valid model. Default: none. */
   readonly timeBudget?: number;
   readonly batch?: number;
+  /**
+   * What executes training steps; models are judged by onnxruntime in any case. Default `auto`: onnxruntime, or
+   * TensorFlow.js where only that reaches a GPU.
+   */
+  readonly engine?: EngineName;
   readonly optimizer?: OptimizerName;
   readonly lr?: number;
   /** A folder: the state is saved there, and a run with the same options continues from it. */

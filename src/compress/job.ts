@@ -14,6 +14,8 @@ import type { Analysis } from '../shape/analyse.js';
 import { type TrainingGraph, trainingGraph } from '../shape/normalise.js';
 import { float32Feeds } from '../shape/training-model.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { chooseEngine } from '../train/chooseEngine.js';
+import type { TrainingRun } from '../train/engine.js';
 import type { Matched } from '../train/loss.js';
 import { matchedOutputs } from '../train/match.js';
 import type { NetworkOptions } from '../train/network.js';
@@ -22,6 +24,8 @@ import type { SourceOptions } from '../train/source.js';
 import { openTeacher, type Teacher } from '../train/teacher.js';
 import { meaningOf, type OutputMeaning } from '../validate/outputs.js';
 import { type Keeper, openKeeper } from './keeper.js';
+
+type Ran = Pick<TrainingRun, 'engine' | 'provider'>;
 
 /** All that is settled before training begins. */
 export interface Job {
@@ -46,6 +50,8 @@ export interface Job {
   /** Saves the job where a checkpoint folder was given. */
   readonly keeper?: Keeper;
   tell(event: CompressEvent): void;
+  /** @returns what training steps were executed by. */
+  ran(): Ran;
   /** @returns the input model as the teacher of what is left of it, loaded once; absent where it can teach nothing. */
   teacher?(): Promise<Teacher>;
   close(): Promise<void>;
@@ -83,6 +89,10 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   const { file, analysis } = await openToCut(given, options, { every: true });
   for (const note of file.notes) choose({ what: 'model', value: note, why: 'channels and gradients need their nodes' });
   const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
+  const { engine, why, refused } = chooseEngine(options.engine ?? 'auto', provider);
+  if (why) choose({ what: 'engine', value: engine, why });
+  if (refused) warn(`training runs on ${engine}: ${refused}`);
+  let ran: Ran = { engine, provider };
   const meaning = meaningOf(file.model);
 
   tell({ type: 'phase', phase: 'measure', message: `reading ${options.data}` });
@@ -154,9 +164,14 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       freeze,
       train,
       keep,
+      engine,
       provider,
       threads,
+      onRun: (run) => {
+        ran = { engine: run.engine, provider: run.provider };
+      },
     },
+    ran: () => ran,
     sourceOptions: {
       samples: samples.train.data,
       indices: samples.train.indices,

@@ -41,8 +41,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
     schemaVersion: REPORT_SCHEMA_VERSION,
     command: 'compress',
     run: {
-      engine: 'onnxruntime',
-      provider: network.provider,
+      ...job.ran(),
       threads: network.threads,
       seed,
       seconds: (performance.now() - job.started) / 1000,
@@ -110,6 +109,7 @@ function used({ options, recipe, network, seed }: Job): Record<string, unknown> 
     epochs: recipe.sparsify.epochs,
     recoverEpochs: recipe.recover.epochs,
     threads: network.threads,
+    engine: network.engine,
     provider: network.provider,
   };
 }

@@ -14,6 +14,9 @@ export interface Value {
   readonly constant?: Tensor;
 }
 
+/** What is known of a value before anything is run. */
+export type ValueType = Pick<Value, 'dtype' | 'shape'>;
+
 /** The opset of every graph that the builder emits; forms of operators are those of this version. */
 export const TRAINING_OPSET = 18;
 
@@ -27,6 +30,8 @@ export class GraphBuilder {
   readonly domains = new Set<string>();
   /** Which values also lie in onnxruntime's blocked layout. */
   readonly blocked = new BlockedForms();
+  /** Types of all values that nodes and initializers of this graph and of its subgraphs make. */
+  readonly values: Map<string, ValueType>;
   private readonly taken: Set<string>;
   private readonly shared = new Map<string, Value>();
   private scope = '';
@@ -40,6 +45,7 @@ export class GraphBuilder {
     outer?: GraphBuilder,
   ) {
     this.taken = outer ? outer.taken : new Set();
+    this.values = outer ? outer.values : new Map();
   }
 
   /** Claims the name of a value that comes from outside (an input of the graph). */
@@ -51,6 +57,7 @@ export class GraphBuilder {
   /** Adds a constant under a name that was reserved. */
   define(name: string, tensor: Tensor): void {
     this.initializers.push(makeTensor(name, tensor));
+    this.note({ name, dtype: tensor.dtype, shape: tensor.dims });
   }
 
   /** Runs `emit` with names prefixed by `scope`. */
@@ -113,6 +120,7 @@ export class GraphBuilder {
       shape: o.shape,
       name: this.unique(o.name ?? (this.scope ? `${this.scope}/${op}` : op)),
     }));
+    values.forEach((v) => this.note(v));
     this.nodes.push(
       makeNode(
         op,
@@ -136,6 +144,7 @@ export class GraphBuilder {
     if (blocks && only) {
       const { dtype, shape } = only;
       const block = { dtype, shape: blockShape(shape), name: this.unique(blockName(only.name)!) };
+      this.note(block);
       const input = blocks.map((v) => v?.name ?? '');
       this.nodes.push({ ...node, name: block.name, input, output: [block.name] });
       this.noteSum(node.opType, blocks);
@@ -143,6 +152,7 @@ export class GraphBuilder {
     }
     if (node.domain) this.domains.add(node.domain);
     const values = outputs.map((o) => o && { dtype: o.dtype, shape: o.shape, name: this.unique(o.name) });
+    for (const v of values) if (v) this.note(v);
     this.nodes.push({
       ...node,
       name: values.find((v) => v !== undefined)?.name ?? node.name,
@@ -162,6 +172,14 @@ export class GraphBuilder {
       if (node.name) node.name = renamed(node.name);
     }
     this.blocked.rename(names);
+    for (const [name, to] of names) {
+      const type = this.values.get(name);
+      if (type) this.values.set(to, type);
+    }
+  }
+
+  private note({ name, dtype, shape }: Value): void {
+    this.values.set(name, { dtype, shape });
   }
 
   private one(
@@ -183,6 +201,7 @@ export class GraphBuilder {
     if (known) return known;
     const value: Value = { name: this.unique(name), dtype: tensor.dtype, shape: tensor.dims, constant: tensor };
     this.initializers.push(makeTensor(value.name, tensor));
+    this.note(value);
     if (small) this.shared.set(key, value);
     return value;
   }

@@ -6,6 +6,8 @@ export type Feature =
   | 'FusedMatMul'
   /** HardSigmoid in one pass over memory, where Where and Sign take many. */
   | 'HardSigmoid'
+  /** Gradient kernels of convolutions, pools and norms, as operators of the domain {@link NATIVE}. */
+  | 'native'
   /** Convolutions in the blocked layout of 16 channels (see blocked.ts), which only some processors have. */
   | 'nchwc16';
 
@@ -35,3 +37,9 @@ export const blockedCpuEngine: Engine = {
   provider: 'cpu',
   features: new Set<Feature>([...cpuEngine.features, 'nchwc16']),
 };
+
+/** Operators that only TensorFlow's kernels compute; see ops/native.ts. */
+export const NATIVE = 'org.tensorflow';
+
+/** TensorFlow.js, which executes the step graph operator by operator. */
+export const tfjsTarget: Engine = { provider: 'tfjs', features: new Set<Feature>(['native']) };

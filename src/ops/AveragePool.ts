@@ -3,6 +3,8 @@ import { makeNode } from '../onnx/make.js';
 import type { NodeProto } from '../onnx/proto.js';
 import { float32, int64, sizeOf } from '../tensor/tensor.js';
 import { poolChannels } from './MaxPool.js';
+import { nativeSpread } from './native.js';
+import { windowCounts } from './poolCounts.js';
 import { spreadWindows } from './poolGradient.js';
 import { type ChannelNode, defineOp, type NormaliseContext, type OpNode } from './spec.js';
 import { extent, reachesPadding, spatialPads, type Window, windowOf } from './window.js';
@@ -16,16 +18,20 @@ export const AveragePool = defineOp({
   grad: (g, node, [dy]) => [
     () => {
       const window = windowIn(node);
-      const counts = countsOf(node, window);
+      const counts = windowCounts(node.attrs, window);
       const same = counts.every((n) => n === counts[0]);
+      const native = g.engine.features.has('native');
+      const size = native ? sizeOf(window.kernel) : 1;
+      if (native && same && counts[0] === size) return nativeSpread(g, dy!, window);
       const divisor = same
-        ? g.scalar(1 / counts[0])
+        ? g.scalar(size / counts[0])
         : g.constant(
             float32(
               window.output,
-              counts.map((n) => 1 / Math.max(1, n)),
+              counts.map((n) => size / Math.max(1, n)),
             ),
           );
+      if (native) return nativeSpread(g, g.mul(dy!, divisor), window);
       return spreadWindows(g, g.mul(dy!, divisor), window);
     },
   ],
@@ -87,7 +93,7 @@ function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto
   const attrs = new Attributes(node);
   if (!attrs.ints('dilations')?.some((d) => d !== 1)) return undefined;
   const x = context.shape(node.input[0]);
-  const y = context.shape(node.output[0]) ?? (x && [...x.slice(0, 2), ...windowCounts(attrs, x.slice(2))]);
+  const y = context.shape(node.output[0]) ?? (x && [...x.slice(0, 2), ...outputSizes(attrs, x.slice(2))]);
   if (!x || !y) throw new Error(`the shape of ${node.input[0]}, which a dilated AveragePool reads, is unknown`);
   const window = windowOf(attrs, attrs.ints('kernel_shape')!, x.slice(2), y.slice(2), 'pool');
   const { kernel, strides, dilations, before, after } = window;
@@ -96,7 +102,7 @@ function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto
   );
   const ones = context.constant(float32([1, 1, ...kernel], new Float32Array(sizeOf(kernel)).fill(1)));
   const pads = context.constant(int64([2 * x.length], spatialPads(before, after)));
-  const inverse = countsOf({ attrs }, window).map((n) => 1 / Math.max(1, n));
+  const inverse = windowCounts(attrs, window).map((n) => 1 / Math.max(1, n));
   const shape = (dims: readonly number[]): string => context.constant(int64([dims.length], dims));
   const [channels, ...sizes] = [x[0] * x[1], ...x.slice(2)];
   return [
@@ -109,7 +115,7 @@ function withoutDilations(node: NodeProto, context: NormaliseContext): NodeProto
 }
 
 /** @returns how many windows a pool with declared padding lays along each axis; none starts beyond the input. */
-function windowCounts(attrs: Attributes, input: readonly number[]): number[] {
+function outputSizes(attrs: Attributes, input: readonly number[]): number[] {
   const kernel = attrs.ints('kernel_shape')!;
   return input.map((size, i) => {
     const [stride, dilation] = [attrs.ints('strides')?.[i] ?? 1, attrs.ints('dilations')?.[i] ?? 1];
@@ -122,27 +128,4 @@ function windowCounts(attrs: Attributes, input: readonly number[]): number[] {
 
 function windowIn({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
   return windowOf(attrs, attrs.ints('kernel_shape')!, inputs[0]!.shape.slice(2), outputs[0].shape.slice(2), 'pool');
-}
-
-/**
- * @returns what each window's sum is divided by. Padding counts where `count_include_pad` says so, but what `ceil_mode`
- * reaches beyond the declared padding never does.
- */
-function countsOf({ attrs }: { readonly attrs: Attributes }, window: Window): number[] {
-  const { kernel, strides, dilations, before, after, input, output } = window;
-  const include = attrs.int('count_include_pad', 0) !== 0;
-  const computed = attrs.string('auto_pad', 'NOTSET').startsWith('SAME');
-  const declared = computed ? after : (attrs.ints('pads')?.slice(kernel.length) ?? []);
-  const along = output.map((windows, i) => {
-    const first = include ? -before[i] : 0;
-    const end = input[i] + (include ? Math.max(0, declared[i] ?? 0) : 0);
-    return Array.from({ length: windows }, (_, o) => {
-      const start = o * strides[i] - before[i];
-      const stop = start + extent(kernel[i], dilations[i]);
-      let seen = 0;
-      for (let at = start; at < stop; at += dilations[i]) if (at >= first && at < end) seen++;
-      return seen;
-    });
-  });
-  return along.reduce<number[]>((all, counts) => all.flatMap((a) => counts.map((b) => a * b)), [1]);
 }

@@ -5,6 +5,7 @@ import { makeNode } from '../onnx/make.js';
 import type { NodeProto } from '../onnx/proto.js';
 import { float32, sizeOf } from '../tensor/tensor.js';
 import { blockedNorm, blockedNormGradient } from './blockedNorm.js';
+import { nativeNorm, nativeNormGradient } from './native.js';
 import {
   defineOp,
   type GradRule,
@@ -132,10 +133,20 @@ function live(g: GraphBuilder, node: OpNode, context: LowerContext, training: bo
   const towards = (running: Value, batch: Value): Value => g.add(g.mul(running, momentum), g.mul(batch, 1 - momentum));
   // Where the stored mean follows the batch's, it is near it; else nothing known is.
   if (!training && isBlocked(g, x)) return blocked(g, node, context, towards);
+  const epsilon = node.attrs.float('epsilon', 1e-5);
+  if (g.engine.features.has('native') && x.dtype === 'float32') {
+    const [, scale, bias] = node.inputs;
+    const { y, mean, variance, kept } = nativeNorm(g, x, scale, bias, epsilon, node.outputs[0].name);
+    const [nextMean, nextVar] = [towards(runningMean, mean), towards(runningVar, variance)];
+    if (!training) {
+      context.update(runningMean, nextMean);
+      context.update(runningVar, nextVar);
+    }
+    return { outputs: [y, nextMean, nextVar], saved: { mean, kept1: kept[0], kept2: kept[1], kept3: kept[2] } };
+  }
   const { y, mean, variance } = g.engine.features.has('BatchNormalization.training_mode')
     ? byKernel(g, node)
     : composed(g, node);
-  const epsilon = node.attrs.float('epsilon', 1e-5);
   const inv = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
   const nextMean = towards(runningMean, mean);
   const nextVar = towards(runningVar, variance);
@@ -201,9 +212,18 @@ function composed(g: GraphBuilder, { inputs, attrs }: OpNode): Normalised {
   return { y, mean, variance };
 }
 
-function liveGradient(g: GraphBuilder, { inputs, saved }: OpNode, [dy]: Parameters<GradRule>[2]): ReturnType<GradRule> {
+function liveGradient(
+  g: GraphBuilder,
+  { inputs, saved, attrs }: OpNode,
+  [dy]: Parameters<GradRule>[2],
+): ReturnType<GradRule> {
   const [x, scale] = inputs;
-  const { mean, inv, shifted } = saved;
+  const { mean, inv, shifted, kept1, kept2, kept3 } = saved;
+  if (kept1) {
+    const epsilon = attrs.float('epsilon', 1e-5);
+    const made = once(() => nativeNormGradient(g, dy!, x, scale, [kept1, kept2, kept3], epsilon));
+    return [() => made()[0], () => made()[1], () => made()[2], null, null];
+  }
   if (shifted) {
     const made = blockedNormGradient(g, dy!, scale, { shifted, mean, inv });
     return [made.dX, () => made.dScale, () => made.dBias, null, null];

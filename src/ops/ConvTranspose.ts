@@ -4,7 +4,7 @@ import { addConvBias, biasGradient, pinned } from './Conv.js';
 import { convolve, convWeightGradient } from './convGradient.js';
 import { placesOf } from './links.js';
 import { type ChannelNode, type CutNode, defineOp, type OpNode } from './spec.js';
-import { extent, type Window } from './window.js';
+import { transposedWindowOf, type Window } from './window.js';
 
 /*
  * Y[n,m,o] = Σ_{c,i,k: i·s + k·d = o + before} X[n,c,i] · W[c,m,k]: the input gradient of a Conv from M to C channels,
@@ -152,28 +152,7 @@ export const ConvTranspose = defineOp({
 
 function windowUnder({ attrs, inputs, outputs }: OpNode | ChannelNode): Window {
   const [x, w] = inputs;
-  const [kernel, positions, sizes] = [w!.shape.slice(2), x!.shape.slice(2), outputs[0].shape.slice(2)];
-  const ones = kernel.map(() => 1);
-  const strides = attrs.ints('strides') ?? ones;
-  const dilations = attrs.ints('dilations') ?? ones;
-  const outside = attrs.ints('output_padding') ?? ones.map(() => 0);
-  const reach = kernel.map((k, i) => (positions[i] - 1) * strides[i] + extent(k, dilations[i]));
-  const auto = attrs.string('auto_pad', 'NOTSET');
-  const computed = attrs.has('output_shape') || auto === 'SAME_UPPER' || auto === 'SAME_LOWER';
-  const before = reach.map((r, i) => {
-    const total = Math.max(0, r + outside[i] - sizes[i]);
-    if (computed) return auto === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2);
-    return auto === 'VALID' ? 0 : (attrs.ints('pads')?.[i] ?? 0);
-  });
-  return {
-    kernel,
-    strides,
-    dilations,
-    before,
-    after: reach.map((r, i) => r - sizes[i] - before[i]),
-    input: sizes,
-    output: positions,
-  };
+  return transposedWindowOf(attrs, w!.shape.slice(2), outputs[0].shape.slice(2), x!.shape.slice(2));
 }
 
 /** Otherwise the taps that an output position sees depend on where it lies. */

@@ -4,6 +4,7 @@ import { sizeOf } from '../tensor/tensor.js';
 import { blockedMaxPool, blockedMaxPoolGradient, poolFitsBlocks } from './blockedMaxPool.js';
 import { sliceTap } from './convGradient.js';
 import { apart } from './examples.js';
+import { nativeMaxPoolGradient } from './native.js';
 import { spreadTap } from './poolGradient.js';
 import { type ChannelNode, type ChannelRelation, defineOp, type OpNode } from './spec.js';
 import { paddedSizes, reachesPadding, spatialPads, tapsOf, type Window, windowOf } from './window.js';
@@ -40,6 +41,9 @@ export const MaxPool = defineOp({
       const window = windowIn(node);
       const { indices } = node.saved;
       if (!indices && poolFitsBlocks(g, x, window)) return blockedMaxPoolGradient(g, x, dy!);
+      const whole = window.dilations.every((d) => d === 1);
+      if (!indices && whole && g.engine.features.has('native'))
+        return nativeMaxPoolGradient(g, x, node.outputs[0], dy!, window);
       if (!indices) return byComparison(g, x, node.outputs[0], dy!, window);
       return sideBySide(window) && g.engine.features.has('MaxUnpool')
         ? unpooled(g, x, indices, dy!, window)

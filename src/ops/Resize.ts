@@ -123,7 +123,7 @@ export const Resize = defineOp({
 });
 
 /** @throws CgesError NO_GRADIENT for forms that are no fixed matrix per axis here. */
-function resamplingOf({ attrs, name }: OpNode): Resampling {
+export function resamplingOf({ attrs, name }: Pick<OpNode, 'attrs' | 'name'>): Resampling {
   const coordinates = attrs.string('coordinate_transformation_mode', 'half_pixel');
   const unusual =
     attrs.int('antialias', 0) !== 0 ||

@@ -5,6 +5,7 @@ import { sizeOf } from '../tensor/tensor.js';
 import { blockedConv, blockedInputGradient, convFitsBlocks, inputGradientFitsBlocks } from './blockedConv.js';
 import { blockedWeightGradient, weightGradientFitsBlocks } from './blockedWeightGradient.js';
 import { im2colWeightGradient } from './im2colWeightGradient.js';
+import { nativeInputGradient, nativeWeightGradient } from './native.js';
 import { extent, spatialPads, tapsOf, type Window } from './window.js';
 
 /*
@@ -32,14 +33,15 @@ export interface ConvProblem {
 /** `direct`: Conv; `blocked`: the same in onnxruntime's blocked layout. */
 export type Convolution = 'direct' | 'blocked';
 
-/** `flipped`: Conv with the flipped, transposed kernel (stride 1); `transposed`: ConvTranspose; `blocked`: by phases. */
-export type InputGradient = 'flipped' | 'transposed' | 'blocked';
+/** `flipped`: Conv with the flipped, transposed kernel (stride 1); `transposed`: ConvTranspose; `blocked`: by phases; `native`: a kernel. */
+export type InputGradient = 'flipped' | 'transposed' | 'blocked' | 'native';
 
 /**
  * `taps`: one batched MatMul per kernel position; `products`: one product and sum per position (one channel per group);
- * `im2col`: one MatMul over all positions; `blocked`: one convolution in blocks.
+ * `im2col`: one MatMul over all positions; `blocked`: one convolution in blocks; `native`: a kernel
+ * of the engine.
  */
-export type WeightGradient = 'taps' | 'products' | 'im2col' | 'blocked';
+export type WeightGradient = 'taps' | 'products' | 'im2col' | 'blocked' | 'native';
 
 /** Up to this many input channels a product per kernel position is too thin to be fast. */
 const THIN = 4;
@@ -51,12 +53,14 @@ export function chooseConvolution(problem: ConvProblem, engine: Engine, inBlocks
 }
 
 export function chooseInputGradient(problem: ConvProblem, engine: Engine, inBlocks: boolean): InputGradient {
+  if (engine.features.has('native')) return 'native';
   const worth = inBlocks || sizeOf(problem.window.kernel) > 1;
   if (worth && engine.features.has('nchwc16') && inputGradientFitsBlocks(problem)) return 'blocked';
   return problem.window.strides.every((s) => s === 1) ? 'flipped' : 'transposed';
 }
 
 export function chooseWeightGradient(problem: ConvProblem, engine: Engine, inBlocks: boolean): WeightGradient {
+  if (engine.features.has('native')) return 'native';
   const worth = inBlocks || sizeOf(problem.window.kernel) > 1;
   if (worth && engine.features.has('nchwc16') && weightGradientFitsBlocks(problem)) return 'blocked';
   const { inChannels, outChannels, group, window } = problem;
@@ -100,6 +104,8 @@ export function convForward(
 /** Emits dX, given dY and W: in the shape that the window was laid over. */
 export function convInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {
   switch (chooseInputGradient(problemOf(dy, w, window, group), g.engine, isBlocked(g, dy))) {
+    case 'native':
+      return nativeInputGradient(g, dy, w, window, group);
     case 'blocked':
       return blockedInputGradient(g, dy, w, window);
     case 'flipped':
@@ -119,6 +125,8 @@ export function convWeightGradient(
   group: number,
 ): Value {
   switch (chooseWeightGradient(problemOf(dy, weight, window, group), g.engine, isBlocked(g, dy))) {
+    case 'native':
+      return nativeWeightGradient(g, dy, x, weight.shape, window, group);
     case 'blocked':
       return blockedWeightGradient(g, dy, x, weight.shape, window);
     case 'taps':

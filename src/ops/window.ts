@@ -55,6 +55,40 @@ function padsBefore(
   });
 }
 
+/**
+ * @param sizes of the axes of Y that windows are laid over
+ * @param positions number of windows along each: the sizes of X
+ * @returns where the windows of a ConvTranspose lie
+ */
+export function transposedWindowOf(
+  attrs: Attributes,
+  kernel: readonly number[],
+  sizes: readonly number[],
+  positions: readonly number[],
+): Window {
+  const ones = kernel.map(() => 1);
+  const strides = attrs.ints('strides') ?? ones;
+  const dilations = attrs.ints('dilations') ?? ones;
+  const outside = attrs.ints('output_padding') ?? ones.map(() => 0);
+  const reach = kernel.map((k, i) => (positions[i] - 1) * strides[i] + extent(k, dilations[i]));
+  const auto = attrs.string('auto_pad', 'NOTSET');
+  const computed = attrs.has('output_shape') || auto === 'SAME_UPPER' || auto === 'SAME_LOWER';
+  const before = reach.map((r, i) => {
+    const total = Math.max(0, r + outside[i] - sizes[i]);
+    if (computed) return auto === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2);
+    return auto === 'VALID' ? 0 : (attrs.ints('pads')?.[i] ?? 0);
+  });
+  return {
+    kernel,
+    strides,
+    dilations,
+    before,
+    after: reach.map((r, i) => r - sizes[i] - before[i]),
+    input: sizes,
+    output: positions,
+  };
+}
+
 /** @returns how many input elements a dilated kernel spans. */
 export function extent(kernel: number, dilation: number): number {
   return (kernel - 1) * dilation + 1;

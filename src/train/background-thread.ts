@@ -1,8 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { CgesError } from '../errors.js';
-import type { Reply, Request } from './background.js';
+import { openHere, type Reply, type Request, type Where } from './background.js';
 import type { TrainingRun } from './engine.js';
-import { openLoop } from './loop.js';
 
 /** The thread behind `openInBackground`: owns one training run and answers one request at a time. */
 let run: TrainingRun | undefined;
@@ -10,8 +9,8 @@ let run: TrainingRun | undefined;
 async function answer(request: Request): Promise<unknown> {
   switch (request.ask) {
     case 'load':
-      run = await openLoop(request.step, request.state, request.options);
-      return undefined;
+      run = await openHere(request.load, request.state);
+      return { engine: run.engine, provider: run.provider, threads: run.threads } satisfies Where;
     case 'run':
       return run!.run(request.feeds);
     case 'state':

@@ -21,7 +21,7 @@ export interface FeedSlot {
 
 /** One training step: forward, loss, backward, optimizer, proximal step. Every engine runs this and nothing else. */
 export interface StepGraph extends StepPorts {
-  readonly graph: Pick<GraphBuilder, 'nodes' | 'initializers' | 'domains'>;
+  readonly graph: Pick<GraphBuilder, 'nodes' | 'initializers' | 'domains' | 'values'>;
 }
 
 /** What goes into a step and what comes out. */

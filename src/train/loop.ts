@@ -105,5 +105,7 @@ export async function openLoop(
 
 /** The engine for providers that run `Loop` where the state lives, in a thread of its own: data is prepared meanwhile. */
 export function loopEngine(options: LoopOptions): TrainingEngine {
-  return { load: (step, state) => openInBackground(compileLoop(step), state, options) };
+  return {
+    load: (step, state) => openInBackground({ engine: 'onnxruntime', step: compileLoop(step), options }, state),
+  };
 }

@@ -1,4 +1,4 @@
-import { standardEngine } from '../onnx/engine.js';
+import { type Engine, standardEngine, tfjsTarget } from '../onnx/engine.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { specOf } from '../ops/index.js';
@@ -14,7 +14,8 @@ import { nameMatcher } from '../shape/names.js';
 import { trainingGraph } from '../shape/normalise.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { StepGraph, TrainingRun } from './engine.js';
+import type { ChosenEngine } from './chooseEngine.js';
+import type { StepGraph, TrainingEngine, TrainingRun } from './engine.js';
 import { loopEngine } from './loop.js';
 import type { Distillation, Matched } from './loss.js';
 import type { OptimizerOptions } from './optimizer.js';
@@ -22,6 +23,7 @@ import type { LayerWeight } from './proximal.js';
 import { residentEngine } from './resident.js';
 import { buildStep, initialState } from './step.js';
 import { strengths } from './strengths.js';
+import { tfjsEngine } from './tfjs.js';
 import { slotModels, withWeights } from './weights.js';
 
 export interface NetworkOptions {
@@ -44,8 +46,13 @@ export interface NetworkOptions {
   readonly freeze?: readonly string[];
   readonly train?: readonly string[];
   readonly keep?: readonly string[];
+  /** What executes the steps (default: onnxruntime). */
+  readonly engine?: ChosenEngine['engine'];
+  /** Of onnxruntime. */
   readonly provider: ConcreteProvider;
   readonly threads: number;
+  /** Told what a step was loaded into. */
+  readonly onRun?: (run: TrainingRun) => void;
 }
 
 export interface SparsityOptions {
@@ -101,7 +108,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     microBatches: options.microBatches,
     clipNorm: options.clipNorm,
     distillation: options.distillation,
-    target: options.provider === 'cpu' ? await cpuTarget() : standardEngine,
+    target: await targetOf(options),
     proximal: sparsity && {
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,
@@ -111,10 +118,8 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
       layers: sparsity.grouping === 'channel' ? layers.map((l) => evened(l, graph)) : layers,
     },
   });
-  const { provider, threads } = options;
-  const loops = provider === 'cpu' || provider === 'cuda';
-  const engine = loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
-  const run = await engine.load(step, initialState(graph, step, options.state));
+  const run = await engineOf(options).load(step, initialState(graph, step, options.state));
+  options.onRun?.(run);
   return {
     graph,
     groups,
@@ -125,6 +130,19 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     slots: async () => slotModels(file, graph, await run.state(), options.optimizer),
     close: () => run.close(),
   };
+}
+
+type Place = Pick<NetworkOptions, 'engine' | 'provider' | 'threads'>;
+
+async function targetOf({ engine, provider }: Place): Promise<Engine> {
+  if (engine === 'tfjs') return tfjsTarget;
+  return provider === 'cpu' ? cpuTarget() : standardEngine;
+}
+
+function engineOf({ engine, provider, threads }: Place): TrainingEngine {
+  if (engine === 'tfjs') return tfjsEngine({ threads });
+  const loops = provider === 'cpu' || provider === 'cuda';
+  return loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
 }
 
 /** @returns the weights that mix channels, in the order of the layers, with the axis of their outputs. */

@@ -169,7 +169,8 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     if (!known) g.define(value.name, (graph.parameters.get(name) ?? graph.constants.get(name))!);
   }
   const nodes = tidied(g, [...state.map((s) => s.next), ...metrics.map((m) => m.value)]);
-  return { graph: { nodes, initializers: g.initializers, domains: g.domains }, state, feeds, metrics };
+  const { initializers, domains, values } = g;
+  return { graph: { nodes, initializers, domains, values }, state, feeds, metrics };
 }
 
 /**
