@@ -1,12 +1,13 @@
 import { toNumber } from '../onnx/attributes.js';
-import { sortedNodes, tensorsFrom } from '../onnx/graph.js';
-import { makeTensor, makeValueInfo } from '../onnx/make.js';
+import { readsOf, sortedNodes, tensorsFrom } from '../onnx/graph.js';
+import { makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../onnx/proto.js';
 import { isExternal, tensorDims, tensorOf } from '../onnx/tensors.js';
 import { constantOf } from '../onnx/weights.js';
 import { inlineModel } from '../onnx/write.js';
 import { openSession, type Session } from '../runtime/session.js';
 import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { transposedWeights } from './transposed.js';
 
 /** A model to probe, and where its external data lies. */
 export interface Probed {
@@ -36,7 +37,7 @@ export interface FedSession extends Session {
  */
 export async function openFed(source: Probed, options: { fed?: boolean } = {}): Promise<FedSession> {
   const { model, path } = source;
-  const { slim, fed } = withoutWeights(source);
+  const { slim, fed } = withoutWeights({ ...source, unread: transposedWeights(model.graph) });
   try {
     const session = await openSession(withGraph(model, { ...slim, valueInfo: [] }), {
       optimisation: 'disabled',
@@ -67,6 +68,8 @@ interface WithoutWeights {
   readonly dtypes: Map<string, DType>;
   /** Contents of Constant nodes. */
   readonly constants: ReadonlyMap<string, Tensor>;
+  /** Shapes of transposed weights that nothing computes: their readers take the weights themselves. */
+  readonly turned: ReadonlyMap<string, readonly number[]>;
 }
 
 /** @returns the graph with its larger float constants turned into inputs, and what to feed to these. */
@@ -103,12 +106,55 @@ export function withoutWeights(source: Probed, feedWeights = true): WithoutWeigh
     if (value) constants.set(n.output[0], value);
     if (!value || !take(n.output[0], () => value, value.dtype, value.dims)) node.push(n);
   }
-  return { slim: { ...graph, node, initializer, input }, fed, dtypes, constants };
+  const slim = { ...graph, node, initializer, input };
+  const { nodes, turned } = withoutTransposes(slim, fed, source.unread);
+  for (const name of turned.keys()) dtypes.set(name, 'float32');
+  return { slim: { ...slim, node: nodes }, fed, dtypes, constants, turned };
 }
+
+/**
+ * Weights that are fed and transposed for products alone would be transposed anew in every run, which costs as much again as
+ * they take: `FusedMatMul` (com.microsoft) reads them as they lie.
+ */
+function withoutTransposes(
+  { node, output }: Pick<GraphProto, 'node' | 'output'>,
+  fed: Readonly<Record<string, Tensor>>,
+  unread: Probed['unread'],
+): { nodes: NodeProto[]; turned: Map<string, readonly number[]> } {
+  const turned = new Map<string, readonly number[]>();
+  for (const { opType, domain, input, output: made } of node) {
+    const weight = opType === 'Transpose' && !domain ? fed[input[0]] : undefined;
+    // Of a matrix there is one transposition, and one that leaves it as it is.
+    if (weight?.dtype !== 'float32' || weight.dims.length !== 2 || !unread?.has(made[0])) continue;
+    turned.set(made[0], weight.dims.toReversed());
+  }
+  for (const { name } of output) turned.delete(name);
+  const isProduct = (n: NodeProto, name: string) =>
+    n.opType === 'MatMul' && !n.domain && n.input[1] === name && n.input[0] !== name;
+  for (const n of node) for (const name of readsOf(n)) if (turned.has(name) && !isProduct(n, name)) turned.delete(name);
+  if (turned.size === 0) return { nodes: node, turned };
+  const sources = new Map(node.flatMap((n) => (turned.has(n.output[0]) ? [[n.output[0], n.input[0]] as const] : [])));
+  const nodes = node.flatMap((n) => {
+    if (turned.has(n.output[0])) return [];
+    const weight = n.opType === 'MatMul' ? sources.get(n.input[1]) : undefined;
+    if (weight === undefined) return [n];
+    return [
+      makeNode('FusedMatMul', [n.input[0], weight], n.output, { transB: 1 }, { name: n.name, domain: MICROSOFT }),
+    ];
+  });
+  return { nodes, turned };
+}
+
+const MICROSOFT = 'com.microsoft';
 
 /** Before IR 4 every initializer had to be an input as well: the probing graph's are not. */
 export function withGraph(model: ModelProto, graph: GraphProto): ModelProto {
-  return { ...model, irVersion: Math.max(toNumber(model.irVersion ?? 0), 4), graph };
+  const fused = graph.node.some((n) => n.domain === MICROSOFT);
+  const opsetImport =
+    fused && !model.opsetImport.some((o) => o.domain === MICROSOFT)
+      ? [...model.opsetImport, { domain: MICROSOFT, version: 1 }]
+      : model.opsetImport;
+  return { ...model, irVersion: Math.max(toNumber(model.irVersion ?? 0), 4), opsetImport, graph };
 }
 
 /** @returns the model with its external data inside: a model in memory has no folder. */

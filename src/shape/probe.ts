@@ -41,7 +41,7 @@ export async function openProbe(source: Probed): Promise<Probe> {
 async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
   const { model } = source;
   const graph = model.graph;
-  const { slim, fed, dtypes, constants } = withoutWeights(source, feedWeights);
+  const { slim, fed, dtypes, constants, turned } = withoutWeights(source, feedWeights);
   const computed = [...new Set(slim.node.flatMap((n) => n.output.filter((o) => o !== '')))];
   const types = await typesOf(model, slim, computed, source.path);
   for (const [name, dtype] of types) dtypes.set(name, dtype);
@@ -74,9 +74,12 @@ async function prepare(source: Probed, feedWeights: boolean): Promise<Probe> {
       const answers = await session.run({ ...feeds, ...fed }, asked);
       kept ??= new Map(once.map((name) => [name, answers[name]]));
       return {
-        shapes: new Map(
-          tensors.map((name) => [name, Array.from(answers[shapeOf.get(name)!].data as BigInt64Array, Number)]),
-        ),
+        shapes: new Map([
+          ...tensors.map(
+            (name) => [name, Array.from(answers[shapeOf.get(name)!].data as BigInt64Array, Number)] as const,
+          ),
+          ...turned,
+        ]),
         known: new Map([...kept, ...always.map((name) => [name, answers[name]] as const)]),
         watched: new Map(watched.map((name) => [name, answers[name]])),
       };
