@@ -103,8 +103,8 @@ export async function checkGradients(options: CheckGradientsOptions): Promise<Gr
         (check): Judged => ({ check }),
       );
   const params: Record<string, Figures> = {};
-  for (const [name, gradient] of found.of) params[name] = figuresOf(gradient, seeds.dotSeeds);
   for (const { check, figures } of checked) if (figures) params[check.name] = figures;
+  for (const [name, gradient] of found.of) params[name] ??= figuresOf(gradient, seeds.dotSeeds);
   const checks = [...checked.map((c) => c.check), ...untrained(file, graph, reference)];
   const lossCheck = compareLoss(found, directions.complete ? reference?.grad?.loss : undefined);
   const counts = { ok: 0, WRONG: 0, uncertain: 0, refused: 0, 'not trained': 0, 'no reference': 0 };

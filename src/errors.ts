@@ -82,3 +82,8 @@ export class CgesError extends Error {
     return exitCodes[catalogue[this.code].exit];
   }
 }
+
+/** Whether an error is ours, of this kind. */
+export function hasCode(error: unknown, code: ErrorCode): error is CgesError {
+  return error instanceof CgesError && error.code === code;
+}

@@ -3,7 +3,7 @@ import type { OpenedFile } from './onnx/open.js';
 import type { OnnxFile } from './onnx/read.js';
 import type { RunOptions } from './options.js';
 import { type Analysis, analyse } from './shape/analyse.js';
-import { storeWeights } from './shape/computedWeights.js';
+import { withStoredWeights } from './shape/computedWeights.js';
 import { freeInputs } from './shape/feeds.js';
 import { shapesByName } from './shape/inputShapes.js';
 
@@ -29,13 +29,11 @@ export async function openToCut(
   options: Pick<RunOptions, 'seed' | 'inputShape' | 'inputs'>,
   { every = false }: { every?: boolean } = {},
 ): Promise<{ file: OpenedFile; analysis: Analysis }> {
-  const analysis = await openAnalysis(given, options);
-  const stored = storeWeights(given, analysis, { every });
-  if (!stored) return { file: given, analysis };
-  const [first] = stored.names;
-  const count = stored.names.length;
+  const { file, names, analysis } = await withStoredWeights(given, await openAnalysis(given, options), { every });
+  const [first] = names;
+  const count = names.length;
+  if (count === 0) return { file: given, analysis };
   const what = count === 1 ? `the weight ${first}, which` : `${count} weights (${first}, …) that`;
   const note = `${what} the model computes from other constants ${count === 1 ? 'is' : 'are'} stored as computed`;
-  const file = { ...stored.file, notes: [...given.notes, note] };
-  return { file, analysis: await analyse(file, analysis.options) };
+  return { file: { ...file, notes: [...given.notes, note] }, analysis };
 }

@@ -12,7 +12,7 @@ import { unitsOf } from '../../src/prune/units.js';
 import { drawUnits, zeroUnits } from '../../src/prune/zero.js';
 import { openSession } from '../../src/runtime/session.js';
 import { type Analysis, analyse } from '../../src/shape/analyse.js';
-import { storeWeights } from '../../src/shape/computedWeights.js';
+import { withStoredWeights } from '../../src/shape/computedWeights.js';
 import { makeFeeds } from '../../src/shape/feeds.js';
 import { isFloat, toFloat32 } from '../../src/tensor/half.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
@@ -28,9 +28,7 @@ export async function stripOne({ path, reference, ratio, seed }: Task): Promise<
   try {
     const file = withSeededWeights(readModel(path));
     const samples = reference && existsSync(reference) ? referenceInputs(readReference(reference)) : {};
-    const analysis = await analyse(file, { seed, samples });
-    const stored = storeWeights(file, analysis);
-    seen = stored ? { file: stored.file, analysis: await analyse(stored.file, analysis.options) } : { file, analysis };
+    seen = await withStoredWeights(file, await analyse(file, { seed, samples }));
   } catch (error) {
     if (error instanceof CgesError) return { outcome: 'refused', why: error.message };
     throw error;

@@ -14,7 +14,7 @@ export interface Value {
   readonly constant?: Tensor;
 }
 
-/** What is known of a value before anything is run. */
+/** Element type and static shape of a value. */
 export type ValueType = Pick<Value, 'dtype' | 'shape'>;
 
 /** The opset of every graph that the builder emits; forms of operators are those of this version. */

@@ -1,4 +1,4 @@
-import { CgesError } from '../errors.js';
+import { hasCode } from '../errors.js';
 import { bodyKey } from '../onnx/bodies.js';
 import { bodiesOf, indexGraph } from '../onnx/graph.js';
 import { prepared } from '../onnx/open.js';
@@ -73,8 +73,9 @@ export async function strip(file: OnnxFile, analysis: Analysis, options: StripOp
   try {
     return await stripped(file, analysis, options);
   } catch (error) {
-    if (failed(error) && roundsToLevels(file.model)) return stripped(file, analysis, options, true);
-    if (!isUnrunnable(error) || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
+    if (hasCode(error, 'VALIDATION_FAILED') && roundsToLevels(file.model))
+      return stripped(file, analysis, options, true);
+    if (!hasCode(error, 'MODEL_UNRUNNABLE') || ![...bodies.dead].some((key) => bodies.closed.has(key))) throw error;
     // What is never run must still load: it may not take what is left of the values that it reads.
     const pinned = { ...bodies, dead: new Set<string>() };
     return stripped(file, await analyse(analysis.file, { ...analysis.options, bodies: pinned }), options);
@@ -204,7 +205,7 @@ async function proved(
   try {
     return { runs, drift: await proveEqual(original, model, runs, options) };
   } catch (error) {
-    if (!isUnrunnable(error)) throw error;
+    if (!hasCode(error, 'MODEL_UNRUNNABLE')) throw error;
     const taken = await takenBy(original, runs);
     if (taken.length === 0 || taken.length === runs.length) throw error;
     return { runs: taken, drift: await proveEqual(original, model, taken, options) };
@@ -221,21 +222,13 @@ async function takenBy(model: ModelProto, runs: readonly Feeds[]): Promise<Feeds
         await session.run(feeds);
         taken.push(feeds);
       } catch (error) {
-        if (!isUnrunnable(error)) throw error;
+        if (!hasCode(error, 'MODEL_UNRUNNABLE')) throw error;
       }
     }
     return taken;
   } finally {
     await session.close();
   }
-}
-
-function failed(error: unknown): boolean {
-  return error instanceof CgesError && error.code === 'VALIDATION_FAILED';
-}
-
-function isUnrunnable(error: unknown): boolean {
-  return error instanceof CgesError && error.code === 'MODEL_UNRUNNABLE';
 }
 
 /** @returns the batch of some inputs; without them, that of the run that was analysed. */

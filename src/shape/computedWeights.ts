@@ -7,29 +7,17 @@ import { tensorDims } from '../onnx/tensors.js';
 import { constantOf } from '../onnx/weights.js';
 import { specOf } from '../ops/index.js';
 import { isFloat } from '../tensor/half.js';
-import { sizeOf, type Tensor } from '../tensor/tensor.js';
-import type { Analysis } from './analyse.js';
+import { type DType, dtypeOf, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { type Analysis, analyse } from './analyse.js';
+import { rearranging } from './trained.js';
 
 /*
  * Comes in: a model that computes weights from other constants in every run (kernels that are standardised, or normalised
  * times a gain). Goes out: the same model with these weights stored as they come out.
  */
 
-/** Operators that only rearrange: a weight behind them is still that weight. */
-const rearranging = new Set([
-  'Identity',
-  'Transpose',
-  'Reshape',
-  'Cast',
-  'Squeeze',
-  'Unsqueeze',
-  'Flatten',
-  'Slice',
-  'Gather',
-  'Split',
-  'Concat',
-  'Expand',
-]);
+/** Operators through which a weight is still that weight, if joined with others or repeated. */
+const carrying = new Set([...rearranging, 'Concat', 'Expand']);
 
 /** Arithmetic through which rules for channels follow a weight. */
 const followed = new Set(['Mul', 'Div', 'Sqrt', 'Pow', 'Abs', 'Add', 'ReduceL2', 'ReduceSum', 'ReduceSumSquare']);
@@ -43,6 +31,16 @@ const GROWTH = 1.1;
 export interface StoredWeights {
   readonly file: OnnxFile;
   readonly names: readonly string[];
+}
+
+/** Stores what {@link storeWeights} finds. @returns the model that is worked on, with its own analysis. */
+export async function withStoredWeights(
+  file: OnnxFile,
+  analysis: Analysis,
+  options: { every?: boolean } = {},
+): Promise<StoredWeights & { readonly analysis: Analysis }> {
+  const stored = storeWeights(file, analysis, options);
+  return stored ? { ...stored, analysis: await analyse(stored.file, analysis.options) } : { file, names: [], analysis };
 }
 
 /**
@@ -68,9 +66,7 @@ export function storeWeights(
       if (!fact.dtype || !isFloat(fact.dtype) || sizeOf(fact.shapes[0]) < 2) continue;
       const chain = chains.of(name);
       if (!chain || chain.nodes.some((n) => unpacking.test(n.opType))) continue;
-      const worth = chain.nodes.some(
-        (n) => !rearranging.has(n.opType) && (every || n.domain || !followed.has(n.opType)),
-      );
+      const worth = chain.nodes.some((n) => !carrying.has(n.opType) && (every || n.domain || !followed.has(n.opType)));
       if (worth && sizeOf(fact.shapes[0]) <= GROWTH * chain.elements) found.set(name, fact.known.tensor);
     }
   }
@@ -87,12 +83,12 @@ class Chains {
 
   constructor(graph: GraphProto, folder: string) {
     this.producers = new Map(graph.node.flatMap((n) => n.output.map((o) => [o, n] as const)));
-    const floats = new Set([1, 10, 11, 16]);
-    for (const t of graph.initializer)
-      this.constants.set(t.name ?? '', floats.has(t.dataType ?? 0) ? sizeOf(tensorDims(t)) : 0);
+    const note = (name: string, dtype: DType | undefined, dims: readonly number[]) =>
+      this.constants.set(name, dtype && isFloat(dtype) ? sizeOf(dims) : 0);
+    for (const t of graph.initializer) note(t.name ?? '', dtypeOf(t.dataType), tensorDims(t));
     for (const node of graph.node) {
       const tensor = constantOf(node, folder);
-      if (tensor) this.constants.set(node.output[0], isFloat(tensor.dtype) ? sizeOf(tensor.dims) : 0);
+      if (tensor) note(node.output[0], tensor.dtype, tensor.dims);
     }
   }
 

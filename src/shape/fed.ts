@@ -38,27 +38,23 @@ export interface FedSession extends Session {
 export async function openFed(source: Probed, options: { fed?: boolean } = {}): Promise<FedSession> {
   const { model, path } = source;
   const { slim, fed } = withoutWeights({ ...source, unread: transposedWeights(model.graph) });
+  const how = { optimisation: 'disabled', file: path } as const;
   try {
-    const session = await openSession(withGraph(model, { ...slim, valueInfo: [] }), {
-      optimisation: 'disabled',
-      file: path,
-    });
-    return {
-      ...session,
-      fed: true,
-      run: (feeds, fetches) => session.run({ ...feeds, ...fed }, fetches),
-      close: () => session.close(),
-    };
+    const session = await openSession(withGraph(model, { ...slim, valueInfo: [] }), how);
+    return fedSession(session, fed, true);
   } catch (error) {
     if (options.fed) throw error;
-    const session = await openSession(inlined(source), { optimisation: 'disabled', file: path });
-    return {
-      ...session,
-      fed: false,
-      run: (feeds, fetches) => session.run(feeds, fetches),
-      close: () => session.close(),
-    };
+    return fedSession(await openSession(inlined(source), how), {}, false);
   }
+}
+
+function fedSession(session: Session, weights: Readonly<Record<string, Tensor>>, fed: boolean): FedSession {
+  return {
+    ...session,
+    fed,
+    run: (feeds, fetches) => session.run({ ...feeds, ...weights }, fetches),
+    close: () => session.close(),
+  };
 }
 
 interface WithoutWeights {

@@ -174,11 +174,12 @@ function draftOf(
   const notes: string[] = [];
   const targets = targetsOf(model, producers, folded, probe.dtypes, options, notes);
   const train = nameMatcher(options.train);
-  const mixed = mixedOf(liveNodes(sorted, producers, folded, targets), producers, folded, contents.constants);
+  const before = liveNodes(sorted, producers, folded, targets);
+  const mixed = mixedOf(before, producers, folded, contents.constants);
   const open = new Set([...mixed].filter((name) => train(name) && isFloat(contents.constants.get(name)!.dtype)));
   // What is made of constants that are asked for is computed in every step.
   const fixed = open.size > 0 ? staticValues(model.graph, { unknown: starts, open }) : folded;
-  const live = liveNodes(sorted, producers, fixed, targets);
+  const live = open.size > 0 ? liveNodes(sorted, producers, fixed, targets) : before;
   for (const node of live) refuseFunction(node, model);
   const shape = (name: string) => setting.shapes.get(name) ?? seen.shapes.get(name) ?? contents.dims(name);
 

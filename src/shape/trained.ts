@@ -33,7 +33,8 @@ export interface WeightUse {
   readonly why: string;
 }
 
-const rearranging = new Set([
+/** Operators that only rearrange: a weight behind them is still that weight. */
+export const rearranging: ReadonlySet<string> = new Set([
   'Identity',
   'Transpose',
   'Reshape',

@@ -1,11 +1,8 @@
+import type { ValueType } from '../onnx/builder.js';
 import type { NodeProto } from '../onnx/proto.js';
-import type { DType, Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 
-/** Element type and static shape of a value of the training graph. */
-export interface ValueType {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-}
+export type { ValueType };
 
 export interface TrainingInput extends ValueType {
   readonly name: string;

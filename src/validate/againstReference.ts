@@ -1,9 +1,10 @@
 import type { TrainingGraph } from '../shape/training-graph.js';
-import { sizeOf } from '../tensor/tensor.js';
+import { float32, sizeOf } from '../tensor/tensor.js';
+import { transpose } from '../tensor/transpose.js';
 import { product } from './differences.js';
 import { type Gradients, usesOf } from './gradients.js';
 import { type Lookups, paddingRowOf } from './paddingRow.js';
-import { type Figures, filled, type Reference, type ReferenceGradient, transposed } from './reference.js';
+import { type Figures, filled, type Reference, type ReferenceGradient } from './reference.js';
 
 /** What became of one parameter. */
 export interface GradientCheck {
@@ -112,8 +113,8 @@ function summed(
     if (found.refused.has(part.name)) return `the reference sums it with ${part.name}, which is refused`;
     const gradient = found.of.get(part.name);
     if (!gradient) continue;
-    const turned = part.transposed ? transposed(gradient, shape[1], shape[0]) : gradient;
-    sum = sum.map((x, i) => x + turned[i]);
+    const turned = part.transposed ? transpose(float32(shape.toReversed(), gradient), [1, 0]).data : gradient;
+    sum = sum.map((x, i) => x + Number(turned[i]));
   }
   return sum;
 }

@@ -1,6 +1,6 @@
 import { gradients as emitGradients } from '../autodiff/backward.js';
 import { emitForward, type Forward } from '../autodiff/forward.js';
-import { CgesError } from '../errors.js';
+import { CgesError, hasCode } from '../errors.js';
 import { GraphBuilder, type Value } from '../onnx/builder.js';
 import { cpuEngine } from '../onnx/engine.js';
 import { makeGraph, makeModel, makeValueInfo } from '../onnx/make.js';
@@ -131,7 +131,7 @@ function compiled(
       );
       return { model, values, grads, outputs, refused };
     } catch (error) {
-      const behind = error instanceof CgesError && error.code === 'NO_GRADIENT' ? reaching(forward, error, wanted) : [];
+      const behind = hasCode(error, 'NO_GRADIENT') ? reaching(forward, error, wanted) : [];
       if (behind.length === 0 || behind.length === wanted.length) throw error;
       for (const name of behind) refused.set(name, (error as CgesError).message);
     }

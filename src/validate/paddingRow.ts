@@ -1,3 +1,4 @@
+import { Attributes } from '../onnx/attributes.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import { type Figures, filled } from './reference.js';
 
@@ -22,8 +23,8 @@ export function lookupsApart(graph: TrainingGraph): Lookups {
   const nodes = graph.nodes.map((node) => {
     const [data] = node.input;
     const table = graph.parameters.get(data);
-    const axis = Number(node.attribute.find((a) => a.name === 'axis')?.i ?? 0);
-    if (node.opType !== 'Gather' || node.domain || axis !== 0 || table?.dims.length !== 2) return node;
+    if (node.opType !== 'Gather' || node.domain || table?.dims.length !== 2) return node;
+    if (new Attributes(node).int('axis', 0) !== 0) return node;
     const name = `${data}/looked up`;
     if (!parameters.has(name)) {
       const of = graph.clones.find((c) => c.name === data)?.of ?? data;

@@ -4,7 +4,8 @@ import type { TensorProto } from '../onnx/proto.js';
 import { codeOf, type OnnxFile } from '../onnx/read.js';
 import { setTensor, tensorDims } from '../onnx/tensors.js';
 import { emptyData } from '../shape/feeds.js';
-import { type DType, dtypeCodes, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { type DType, dtypeCodes, float32, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { transpose } from '../tensor/transpose.js';
 
 /*
  * Reference gradients: a JSON file that tells inputs and weights by the seeds that they are drawn from, and what the
@@ -117,19 +118,9 @@ function drawn(tensor: TensorProto): TensorProto {
     shift: Number(told.shift ?? 0),
   });
   const proto = { ...tensor };
-  setTensor(proto, {
-    dtype: 'float32',
-    dims,
-    data: told.transposed === '1' ? transposed(data, dims[1], dims[0]) : data,
-  });
+  const turned = told.transposed === '1';
+  setTensor(proto, turned ? transpose(float32(dims.toReversed(), data), [1, 0]) : float32(dims, data));
   return proto;
-}
-
-/** @returns a matrix of so many rows and columns, transposed. */
-export function transposed(data: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
-  return out;
 }
 
 function inputData(shape: readonly number[], dtype: DType, fill: Fill): Tensor['data'] {

@@ -1,6 +1,6 @@
 import { extent, type Window } from '../../ops/window.js';
 import { padded, strided } from './kernels/shapes.js';
-import { channelsLast, kernelOrder } from './order.js';
+import { channelsLast, kernelOrder, laid, type Order } from './order.js';
 import type { Planner } from './planner.js';
 import type { Slot } from './program.js';
 
@@ -46,16 +46,7 @@ export function readImages(p: Planner, name: string, { lifted }: Laid): Slot {
 
 /** Gives a value whose channels come last. */
 export function giveImages(p: Planner, name: string, slot: Slot): void {
-  const shape = p.shape(name);
-  const order = channelsLast(shape.length);
-  p.give(
-    name,
-    p.reshape(
-      slot,
-      order.map((a) => shape[a]),
-    ),
-    order,
-  );
+  giveLaid(p, name, slot, channelsLast(p.shape(name).length));
 }
 
 /** Reads a kernel [O, I, ...k] as [...k, I, O]. */
@@ -65,16 +56,12 @@ export function readKernel(p: Planner, name: string, { lifted }: Laid): Slot {
 }
 
 export function giveKernel(p: Planner, name: string, slot: Slot): void {
-  const shape = p.shape(name);
-  const order = kernelOrder(shape.length);
-  p.give(
-    name,
-    p.reshape(
-      slot,
-      order.map((a) => shape[a]),
-    ),
-    order,
-  );
+  giveLaid(p, name, slot, kernelOrder(p.shape(name).length));
+}
+
+/** Gives a value that lies in an order of memory, without axes that were added to it. */
+function giveLaid(p: Planner, name: string, slot: Slot, order: Order): void {
+  p.give(name, p.reshape(slot, laid(p.shape(name), order)), order);
 }
 
 /** How TensorFlow is told where windows lie. */

@@ -70,8 +70,3 @@ function commonOrder(p: Planner, names: readonly string[], rank: number): Order 
   }
   return best?.order ?? plain(rank);
 }
-
-/** @returns the axes of a reduction or the like, from 0. */
-export function front(axis: number, rank: number): number {
-  return axis < 0 ? axis + rank : axis;
-}

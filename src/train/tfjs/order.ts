@@ -1,4 +1,5 @@
 import { sameShape } from '../../onnx/builder.js';
+import { matchFactors } from '../../ops/factors.js';
 
 /*
  * A value keeps the shape that ONNX gives it; what may differ is how it lies in memory. An order names, for every place in
@@ -60,8 +61,8 @@ export function without(order: Order, axes: ReadonlySet<number>): Order {
  *   come in another order: axes that are split or joined must lie side by side.
  */
 export function reshaped(from: readonly number[], order: Order, to: readonly number[]): Order | undefined {
-  const groups = factors(from, to);
-  if (!groups) return isPlain(from, order) ? plain(to.length) : undefined;
+  if (isPlain(from, order)) return plain(to.length);
+  const groups = matchFactors(from, to);
   const rest = essence(from, order);
   const found: number[] = [];
   while (rest.length > 0) {
@@ -70,31 +71,7 @@ export function reshaped(from: readonly number[], order: Order, to: readonly num
     rest.splice(0, group.from.length);
     found.push(...group.to);
   }
-  if (found.every((axis, i) => i === 0 || found[i - 1] < axis)) return plain(to.length);
   // An axis of size 1 lies behind the one that it follows: padded or joined with it, it stays where it is.
   for (const axis of plain(to.length).filter((a) => to[a] === 1)) found.splice(found.indexOf(axis - 1) + 1, 0, axis);
   return found;
-}
-
-/** @returns the smallest sets of neighbouring axes (but those of size 1) that hold the same elements in both shapes. */
-function factors(from: readonly number[], to: readonly number[]): { from: number[]; to: number[] }[] | undefined {
-  const [a, b] = [from, to].map((shape) => shape.flatMap((d, axis) => (d === 1 ? [] : [axis])));
-  const groups: { from: number[]; to: number[] }[] = [];
-  let [i, j] = [0, 0];
-  while (i < a.length || j < b.length) {
-    if (i >= a.length || j >= b.length) return undefined;
-    const group = { from: [a[i]], to: [b[j]] };
-    let [left, right] = [from[a[i++]], to[b[j++]]];
-    while (left !== right) {
-      if (left < right && i < a.length) {
-        left *= from[a[i]];
-        group.from.push(a[i++]);
-      } else if (right < left && j < b.length) {
-        right *= to[b[j]];
-        group.to.push(b[j++]);
-      } else return undefined;
-    }
-    groups.push(group);
-  }
-  return groups;
 }

@@ -1,5 +1,6 @@
 import { sizeOf } from '../../../tensor/tensor.js';
-import { front, type Kernel, type Kernels, lacks } from '../kernel.js';
+import { front } from '../../../ops/knownInts.js';
+import { type Kernel, type Kernels, lacks } from '../kernel.js';
 import { plain } from '../order.js';
 import type { Planner } from '../planner.js';
 import type { Slot } from '../program.js';

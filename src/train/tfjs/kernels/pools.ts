@@ -59,17 +59,17 @@ function maxGradient(p: Planner, x: Slot, y: Slot, dy: Slot, window: Window): Sl
   return p.op(named('MaxPool', true, window), [x, y, dy], x.shape, { ...attributes, ...types });
 }
 
-const maxPool: Kernel = (p, { inputs: [x], outputs, attrs }) => {
+/** @returns where the node's windows lie. */
+function poolWindow(p: Planner, { inputs: [x], outputs: [y], attrs }: PlannedNode): Window {
+  return windowOf(attrs, attrs.ints('kernel_shape')!, p.shape(x).slice(2), p.shape(y).slice(2), 'pool');
+}
+
+const maxPool: Kernel = (p, node) => {
+  const { inputs, outputs } = node;
   lacks(outputs.length > 1 && outputs[1] !== '', 'MaxPool with Indices');
-  const window = windowOf(
-    attrs,
-    attrs.ints('kernel_shape')!,
-    p.shape(x).slice(2),
-    p.shape(outputs[0]).slice(2),
-    'pool',
-  );
+  const window = poolWindow(p, node);
   const laid = lay(window);
-  giveImages(p, outputs[0], maxPooled(p, readImages(p, x, laid), laid.window));
+  giveImages(p, outputs[0], maxPooled(p, readImages(p, inputs[0], laid), laid.window));
 };
 
 /** The mean over what windows see, zeros of padding included. */
@@ -81,14 +81,7 @@ function averaged(p: Planner, x: Slot, window: Window): Slot {
 
 const averagePool: Kernel = (p, node) => {
   const { inputs, outputs, attrs } = node;
-  const [x] = inputs;
-  const window = windowOf(
-    attrs,
-    attrs.ints('kernel_shape')!,
-    p.shape(x).slice(2),
-    p.shape(outputs[0]).slice(2),
-    'pool',
-  );
+  const window = poolWindow(p, node);
   lacks(
     window.dilations.some((d) => d !== 1),
     'AveragePool with dilations',
@@ -96,7 +89,7 @@ const averagePool: Kernel = (p, node) => {
   const laid = lay(window);
   const counts = windowCounts(attrs, window);
   const size = sizeOf(window.kernel);
-  const y = averaged(p, readImages(p, x, laid), laid.window);
+  const y = averaged(p, readImages(p, inputs[0], laid), laid.window);
   if (counts.every((n) => n === size)) return giveImages(p, outputs[0], y);
   const factors = Float32Array.from(counts, (n) => size / Math.max(1, n));
   giveImages(p, outputs[0], p.op('Mul', [y, p.constant([...laid.window.output, 1], factors)], y.shape));

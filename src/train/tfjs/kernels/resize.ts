@@ -1,7 +1,8 @@
 import { resampleMatrix } from '../../../ops/resample.js';
 import { resamplingOf } from '../../../ops/Resize.js';
 import { sizeOf } from '../../../tensor/tensor.js';
-import { front, type Kernel, type Kernels, type PlannedNode } from '../kernel.js';
+import { front } from '../../../ops/knownInts.js';
+import { type Kernel, type Kernels, type PlannedNode } from '../kernel.js';
 import type { Planner } from '../planner.js';
 import type { Slot } from '../program.js';
 

@@ -1,4 +1,5 @@
-import { front, type Kernel, type Kernels, lacks, type PlannedNode } from '../kernel.js';
+import { front } from '../../../ops/knownInts.js';
+import { type Kernel, type Kernels, lacks, type PlannedNode } from '../kernel.js';
 import { alike, laid, type Order, plain, reshaped, transposed } from '../order.js';
 import type { Planner } from '../planner.js';
 import type { Slot } from '../program.js';
