@@ -3,7 +3,7 @@ import type { GradientReport } from '../src/checkGradients.js';
 import type { Comparison } from '../src/compare.js';
 import { digits, formatBytes, formatCount, formatInteger, formatPercent, formatSeconds } from '../src/report/format.js';
 import { type AxisFacts, byWeight, type Inspection, reasonOf, type WeightAxisFacts } from '../src/report/inspection.js';
-import type { DataFacts, ProofFacts, Report, ZeroedFacts } from '../src/report/schema.js';
+import type { DataFacts, ProofFacts, Report, RunFacts, ZeroedFacts } from '../src/report/schema.js';
 import { clip, factsTable, layersTable, metricNote, plainTable, reportTable, right } from '../src/report/table.js';
 
 /** The text that ends a run of the main command or of `strip`. */
@@ -23,7 +23,7 @@ export function printReport(report: Report): string {
     report.command === 'strip' && printParameters(report),
     report.proof && printProof(report.proof),
     outcomes[run.outcome],
-    `${run.engine} on ${run.provider}, ${run.threads} threads, seed ${run.seed}, ${formatSeconds(run.seconds)}.`,
+    `${placeOf(run)}, ${run.threads} threads, seed ${run.seed}, ${formatSeconds(run.seconds)}.`,
     output ? `Written: ${output.path}` : 'Nothing was written.',
     report.zeroed?.path && `With its zeros: ${report.zeroed.path}`,
   );
@@ -200,4 +200,9 @@ function wrapped(text: string, width = 80): string {
 /** Joins the lines that are there. */
 function lines(...all: readonly (string | false | null | undefined)[]): string {
   return `${all.filter((line) => typeof line === 'string').join('\n')}\n`;
+}
+
+function placeOf({ engine, provider, measuredOn = provider }: RunFacts): string {
+  const ran = `${engine} on ${provider}`;
+  return measuredOn === provider ? ran : `Trained by ${ran}, measured on ${measuredOn}`;
 }

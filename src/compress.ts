@@ -1,6 +1,7 @@
-import { openJob } from './compress/job.js';
+import { type Job, openJob } from './compress/job.js';
 import { prove } from './compress/prove.js';
 import { compressInRounds } from './compress/rounds.js';
+import { CgesError, hasCode } from './errors.js';
 import type { CompressOptions } from './options.js';
 import type { Report } from './report/schema.js';
 
@@ -21,7 +22,16 @@ export async function compress(options: CompressOptions): Promise<Report> {
     const report = await prove(job, rounds, outcome);
     if (outcome === 'completed') await job.keeper?.clear();
     return report;
+  } catch (error) {
+    throw hasCode(error, 'DEVICE_LOST') ? withWayOn(error, job) : error;
   } finally {
     await job.close();
   }
+}
+
+function withWayOn(error: CgesError, { keeper }: Job): CgesError {
+  const hint = keeper?.saved()
+    ? `the same command goes on from ${keeper.folder}; with --provider cpu it needs no device`
+    : 'nothing had been saved yet: run it again; with --provider cpu it needs no device';
+  return new CgesError(error.code, error.message, { ...error.place, hint, cause: error });
 }

@@ -49,6 +49,7 @@ export const catalogue = {
   },
   OUTPUT_UNWRITABLE: { exit: 'output', meaning: 'the output cannot be written' },
   PROVIDER_UNAVAILABLE: { exit: 'provider', meaning: 'the execution provider that was asked for cannot be used' },
+  DEVICE_LOST: { exit: 'provider', meaning: 'the device failed, was lost or gave no answer in the middle of training' },
   CHECKPOINT_INVALID: { exit: 'usage', meaning: 'the checkpoint is damaged or belongs to another run' },
   INTERRUPTED: { exit: 'interrupted', meaning: 'stopped by the user before there was a valid model' },
 } as const satisfies Record<string, { exit: ExitName; meaning: string }>;

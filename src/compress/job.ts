@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { CgesError } from '../errors.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { openModel } from '../onnx/open.js';
@@ -6,15 +7,12 @@ import type { CompressOptions } from '../options.js';
 import { checkOutput } from '../output.js';
 import type { CompressEvent } from '../report/events.js';
 import type { Choice } from '../report/schema.js';
-import { resolveProvider } from '../runtime/providers.js';
-import { loadsOn } from '../runtime/session.js';
 import { defaultThreads } from '../runtime/threads.js';
 import { openSamples, type Samples, SYNTHETIC } from '../samples.js';
 import type { Analysis } from '../shape/analyse.js';
 import { type TrainingGraph, trainingGraph } from '../shape/normalise.js';
 import { float32Feeds } from '../shape/training-model.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { chooseEngine } from '../train/chooseEngine.js';
 import type { TrainingRun } from '../train/engine.js';
 import type { Matched } from '../train/loss.js';
 import { matchedOutputs } from '../train/match.js';
@@ -24,6 +22,7 @@ import type { SourceOptions } from '../train/source.js';
 import { openTeacher, type Teacher } from '../train/teacher.js';
 import { meaningOf, type OutputMeaning } from '../validate/outputs.js';
 import { type Keeper, openKeeper } from './keeper.js';
+import { choosePlace, type Place } from './place.js';
 
 type Ran = Pick<TrainingRun, 'engine' | 'provider'>;
 
@@ -39,7 +38,8 @@ export interface Job {
   readonly samples: Samples;
   readonly meaning: OutputMeaning;
   readonly recipe: Recipe;
-  readonly network: Omit<NetworkOptions, 'optimizer' | 'sparsity'>;
+  readonly network: Omit<NetworkOptions, 'optimizer' | 'sparsity' | 'engine' | 'provider'>;
+  readonly place: Place;
   readonly sourceOptions: SourceOptions;
   /** The user asked for this augmentation: it is not left out anywhere. */
   readonly augmentGiven: boolean;
@@ -88,11 +88,8 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   const given = openModel(options.input);
   const { file, analysis } = await openToCut(given, options, { every: true });
   for (const note of file.notes) choose({ what: 'model', value: note, why: 'channels and gradients need their nodes' });
-  const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
-  const { engine, why, refused } = chooseEngine(options.engine ?? 'auto', provider);
-  if (why) choose({ what: 'engine', value: engine, why });
-  if (refused) warn(`training runs on ${engine}: ${refused}`);
-  let ran: Ran = { engine, provider };
+  const place = await choosePlace(options, threads, { choose, warn });
+  let ran: Ran = place.now();
   const meaning = meaningOf(file.model);
 
   tell({ type: 'phase', phase: 'measure', message: `reading ${options.data}` });
@@ -130,18 +127,21 @@ export async function openJob(options: CompressOptions): Promise<Job> {
     });
   for (const note of probe.notes) choose({ what: 'training graph', value: note, why: 'gradients need it' });
 
-  const keeper = options.checkpoint === undefined ? undefined : openKeeper(options.checkpoint, given, options);
+  const own = `${options.output}.checkpoint`;
+  const folder = options.checkpoint ?? (place.mayBeLost || existsSync(own) ? own : undefined);
+  const keeper =
+    folder === undefined ? undefined : openKeeper(folder, given, options, options.checkpoint === undefined);
   if (keeper?.from) {
     const { round, phase } = keeper.from.position;
     choose({
       what: 'checkpoint',
       value: `going on in round ${round}, ${phase}`,
-      why: `found in ${options.checkpoint}`,
+      why: `found in ${folder}`,
     });
   }
   let opened: Promise<Teacher> | undefined;
   const outputs = matching ? probe.outputs.map((_, k) => k) : [output];
-  const teacher = () => (opened ??= openTeacher(probe, { loss: samples.loss, outputs, provider, threads }));
+  const teacher = () => (opened ??= openTeacher(probe, { loss: samples.loss, outputs, provider: 'cpu', threads }));
   const matched = matching ? await matchedOn(samples, probe, await teacher()) : undefined;
   const at = (share: number) => (timeBudget === undefined ? undefined : started + timeBudget * share * 1000);
   return {
@@ -164,13 +164,12 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       freeze,
       train,
       keep,
-      engine,
-      provider,
       threads,
       onRun: (run) => {
         ran = { engine: run.engine, provider: run.provider };
       },
     },
+    place,
     ran: () => ran,
     sourceOptions: {
       samples: samples.train.data,

@@ -53,6 +53,10 @@ export interface Keeper {
   /** @returns whether it is time to save. */
   due(): boolean;
   save(kept: Kept): Promise<void>;
+  /** Where it is saved. */
+  readonly folder: string;
+  /** There is something that the same command goes on from. */
+  saved(): boolean;
   /** The job is done: nothing is left to go on from. */
   clear(): Promise<void>;
 }
@@ -66,8 +70,12 @@ const SECONDS_BETWEEN_SAVES = 30;
 const MODEL = 'model/';
 const STATE = 'state/';
 
-/** @throws CgesError CHECKPOINT_INVALID when the folder holds a checkpoint of another model or of other options. */
-export function openKeeper(folder: string, file: OnnxFile, options: CompressOptions): Keeper {
+/**
+ * @param own the folder was not given, but is kept for devices that may be lost: the first save is soon, what belongs to
+ *   another run is written over, and the folder goes in the end
+ * @throws CgesError CHECKPOINT_INVALID when the folder holds a checkpoint of another model or of other options.
+ */
+export function openKeeper(folder: string, file: OnnxFile, options: CompressOptions, own = false): Keeper {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (cause) {
@@ -78,11 +86,13 @@ export function openKeeper(folder: string, file: OnnxFile, options: CompressOpti
   }
   const path = join(folder, 'checkpoint.onnx');
   const job = fingerprint(file, options);
-  const from = existsSync(path) ? load(path, job, file) : undefined;
+  const from = existsSync(path) ? load(path, job, file, own) : undefined;
   let left = from;
-  let last = performance.now();
+  let last = own ? -Infinity : performance.now();
   return {
     from,
+    folder,
+    saved: () => existsSync(path),
     take(round, phase) {
       const kept = left;
       if (!kept || kept.position.round !== round || kept.position.phase !== phase) return undefined;
@@ -101,13 +111,14 @@ export function openKeeper(folder: string, file: OnnxFile, options: CompressOpti
       await saveCheckpoint<Saved>(path, { state: tensors, position: { job, position } });
       last = performance.now();
     },
-    clear: () => rm(path, { force: true }),
+    clear: () => (own ? rm(folder, { recursive: true, force: true }) : rm(path, { force: true })),
   };
 }
 
-function load(path: string, job: string, file: OnnxFile): Kept {
+function load(path: string, job: string, file: OnnxFile, own: boolean): Kept | undefined {
   const { position: saved, state: tensors } = loadCheckpoint<Saved>(path);
   if (saved.job !== job) {
+    if (own) return undefined;
     throw new CgesError('CHECKPOINT_INVALID', 'the checkpoint belongs to another model, other data or other options', {
       file: path,
       hint: 'give the options of the run that wrote it, or another --checkpoint folder, or delete it',
@@ -127,7 +138,10 @@ function load(path: string, job: string, file: OnnxFile): Kept {
   return { position: saved.position, state, models };
 }
 
-/** What must be the same for a run to go on: the model, and every option that the result depends on. */
+/**
+ * What must be the same for a run to go on: the model, and every option that says what is to be done. Where it is done may
+ * change: a device that was lost can be left.
+ */
 function fingerprint(file: OnnxFile, options: CompressOptions): string {
   const {
     signal: _s,
@@ -137,6 +151,9 @@ function fingerprint(file: OnnxFile, options: CompressOptions): string {
     checkpointSeconds: _k,
     timeBudget: _t,
     force: _f,
+    engine: _n,
+    provider: _p,
+    threads: _h,
     ...rest
   } = options;
   const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));

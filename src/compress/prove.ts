@@ -21,7 +21,6 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
     files.map(async (file) => ({ file, analysis: await analyse(file, job.analysis.options) })),
   );
   const { facts } = await measureModels(subjects, {
-    provider: network.provider,
     threads: network.threads,
     seed,
     judging: samples.test ?? samples.val,
@@ -42,6 +41,7 @@ export async function prove(job: Job, rounds: readonly Round[], outcome: RunFact
     command: 'compress',
     run: {
       ...job.ran(),
+      measuredOn: 'cpu',
       threads: network.threads,
       seed,
       seconds: (performance.now() - job.started) / 1000,
@@ -93,7 +93,7 @@ function cutOf(strips: readonly CutFacts[]): LayerCut[] {
 }
 
 /** Every option as it was used. */
-function used({ options, recipe, network, seed }: Job): Record<string, unknown> {
+function used({ options, recipe, network, place, seed }: Job): Record<string, unknown> {
   const { signal: _signal, onEvent: _onEvent, ...given } = options;
   return {
     ...given,
@@ -109,7 +109,6 @@ function used({ options, recipe, network, seed }: Job): Record<string, unknown> 
     epochs: recipe.sparsify.epochs,
     recoverEpochs: recipe.recover.epochs,
     threads: network.threads,
-    engine: network.engine,
-    provider: network.provider,
+    ...place.now(),
   };
 }

@@ -3,11 +3,12 @@ import type { AugmentName } from '../options.js';
 import { openSession } from '../runtime/session.js';
 import { analyse } from '../shape/analyse.js';
 import type { Distillation } from '../train/loss.js';
-import { type Network, openNetwork } from '../train/network.js';
+import type { Network } from '../train/network.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, train } from '../train/trainer.js';
 import { judge } from '../validate/measure.js';
 import type { Job } from './job.js';
+import { openPlaced } from './placed.js';
 import type { Round } from './rounds.js';
 import { doneOf, modelsOf, planOf, type Sparsified, toldOf } from './sparsify.js';
 
@@ -46,12 +47,10 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
     : { file: stripped, score: await score(job, stripped) };
   if (recovery.epochs === 0 || job.options.signal?.aborted) return { ...best, outcome: 'completed' };
   const analysis = await analyse(stripped, job.analysis.options);
-  const network = await openNetwork(stripped, analysis, {
-    ...job.network,
-    optimizer: recipe.optimizer,
-    state: kept?.state,
-    distillation: job.teacher && !job.network.matched ? DISTILLATION : undefined,
-  });
+  const teacher = await job.teacher?.();
+  const distillation = job.teacher && !job.network.matched ? DISTILLATION : undefined;
+  const { optimizer } = recipe;
+  const network = await openPlaced(job, stripped, analysis, { optimizer, state: kept?.state, distillation }, teacher);
   const judgeNow = async () => {
     const file = await network.trained();
     const reached = await score(job, file);
@@ -60,7 +59,6 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
   try {
     const augment = augmentFor(job, network);
     const seed = job.seed + (phase === 'recover' ? 1 : 2);
-    const teacher = await job.teacher?.();
     const source = batchSource(network.step, { ...job.sourceOptions, augment, seed, teacher });
     const plan = planOf(job, { ...recipe.recover, epochs: recovery.epochs }, source.stepsPerEpoch);
     const outcome = await train(

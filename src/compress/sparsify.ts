@@ -1,7 +1,6 @@
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { analyse } from '../shape/analyse.js';
-import { openNetwork } from '../train/network.js';
 import type { Phase } from '../train/recipe.js';
 import { type LambdaSchedule, rampedLambda, type SteeredLambda, steeredLambda } from '../train/schedule.js';
 import { batchSource } from '../train/source.js';
@@ -9,6 +8,7 @@ import { type TrainOutcome, type TrainPosition, type TrainProgress, train } from
 import { slotState } from '../train/weights.js';
 import type { Job } from './job.js';
 import type { JobPosition, KeptModels, Steering } from './keeper.js';
+import { openPlaced } from './placed.js';
 import { type CutFacts, removeDead } from './remove.js';
 import type { Round } from './rounds.js';
 
@@ -61,21 +61,17 @@ export async function sparsify(
   const lambda = lambdaSchedule(job, earlier, boldness);
   let state = kept?.state;
   for (;;) {
-    const network = await openNetwork(file, analysis, {
-      ...job.network,
-      optimizer: recipe.optimizer,
-      state,
-      sparsity: {
-        regularizer: options.regularizer ?? 'cges',
-        grouping: options.grouping ?? 'channel',
-        m: options.m ?? 0.2,
-        savingExponent: SAVING_EXPONENT,
-        adaptivity: ADAPTIVITY,
-      },
-    });
+    const teacher = job.samples.like && (await job.teacher?.());
+    const sparsity = {
+      regularizer: options.regularizer ?? 'cges',
+      grouping: options.grouping ?? 'channel',
+      m: options.m ?? 0.2,
+      savingExponent: SAVING_EXPONENT,
+      adaptivity: ADAPTIVITY,
+    };
+    const network = await openPlaced(job, file, analysis, { optimizer: recipe.optimizer, state, sparsity }, teacher);
     const current = file;
     const units = network.groups.families.reduce((sum, f) => sum + f.count, 0);
-    const teacher = job.samples.like && (await job.teacher?.());
     const source = batchSource(network.step, { ...job.sourceOptions, teacher });
     const total = source.stepsPerEpoch * phase.epochs;
     let alive = units;

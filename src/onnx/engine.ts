@@ -6,6 +6,10 @@ export type Feature =
   | 'FusedMatMul'
   /** HardSigmoid in one pass over memory, where Where and Sign take many. */
   | 'HardSigmoid'
+  /** Loop whose body runs where the graph does: its carried values are not copied in every pass. */
+  | 'Loop'
+  /** Conv of any number of channels. */
+  | 'Conv'
   /** Gradient kernels of convolutions, pools and norms, as operators of the domain {@link NATIVE}. */
   | 'native'
   /** Convolutions in the blocked layout of 16 channels (see blocked.ts), which only some processors have. */
@@ -17,8 +21,14 @@ export interface Engine {
   readonly features: ReadonlySet<Feature>;
 }
 
-/** Standard operators only, and of those only the ones that every provider runs correctly. */
-export const standardEngine: Engine = { provider: 'any', features: new Set() };
+/** Standard operators only, in forms that every provider but webgpu runs correctly. */
+export const standardEngine: Engine = { provider: 'any', features: new Set<Feature>(['Conv', 'Loop']) };
+
+/**
+ * onnxruntime's WebGPU kernels. There is none for Loop, and Conv (of 1.30) mixes channels up where the input has 6, 9, 15 …
+ * of them.
+ */
+export const webgpuEngine: Engine = { provider: 'webgpu', features: new Set() };
 
 /** onnxruntime's own CPU kernels, on any processor. */
 export const cpuEngine: Engine = {
@@ -29,6 +39,8 @@ export const cpuEngine: Engine = {
     'BatchNormalization.training_mode',
     'FusedMatMul',
     'HardSigmoid',
+    'Loop',
+    'Conv',
   ]),
 };
 
@@ -42,4 +54,4 @@ export const blockedCpuEngine: Engine = {
 export const NATIVE = 'org.tensorflow';
 
 /** TensorFlow.js, which executes the step graph operator by operator. */
-export const tfjsTarget: Engine = { provider: 'tfjs', features: new Set<Feature>(['native']) };
+export const tfjsTarget: Engine = { provider: 'tfjs', features: new Set<Feature>(['native', 'Loop', 'Conv']) };

@@ -6,6 +6,7 @@ import { blockedConv, blockedInputGradient, convFitsBlocks, inputGradientFitsBlo
 import { blockedWeightGradient, weightGradientFitsBlocks } from './blockedWeightGradient.js';
 import { im2colWeightGradient } from './im2colWeightGradient.js';
 import { nativeInputGradient, nativeWeightGradient } from './native.js';
+import { padsAt } from './spread.js';
 import { extent, spatialPads, tapsOf, type Window } from './window.js';
 
 /*
@@ -71,18 +72,39 @@ export function chooseWeightGradient(problem: ConvProblem, engine: Engine, inBlo
 
 /** Emits the convolution that the first line above states. */
 export function convolve(g: GraphBuilder, x: Value, w: Value, window: Window, group: number): Value {
+  return plainConv(g, x, w, null, window, group);
+}
+
+function plainConv(
+  g: GraphBuilder,
+  x: Value,
+  w: Value,
+  bias: Value | null,
+  window: Window,
+  group: number,
+  name?: string,
+): Value {
   const { kernel, strides, dilations, before, after, output } = window;
   const inside = before.some((p) => p < 0) || after.some((p) => p < 0);
   const from = inside ? g.pad(x, spatialPads(before, after)) : x;
   const pads = inside ? [...before, ...after].map(() => 0) : [...before, ...after];
   const shape = [x.shape[0], w.shape[0], ...output];
-  return g.emit('Conv', [from, w], [{ dtype: x.dtype, shape }], {
-    kernel_shape: kernel,
-    strides,
-    dilations,
-    pads,
-    group,
-  })[0];
+  const attributes = { kernel_shape: kernel, strides, dilations, pads, group };
+  const operands = needsMoreChannels(g.engine, w, group) ? [withChannels(g, from), withChannels(g, w)] : [from, w];
+  return g.emit('Conv', [...operands, ...(bias ? [bias] : [])], [{ dtype: x.dtype, shape, name }], attributes)[0];
+}
+
+/** Channels that vectors of the device hold. */
+const VECTOR = 4;
+
+/** Where Conv is wrong for some numbers of channels: it reads threes of them as if they were fours. */
+function needsMoreChannels(engine: Engine, w: { readonly shape: readonly number[] }, group: number): boolean {
+  return !engine.features.has('Conv') && group === 1 && w.shape[1] > 3 && w.shape[1] % VECTOR !== 0;
+}
+
+/** @returns the value with zeros behind the channels on axis 1, up to whole vectors. */
+function withChannels(g: GraphBuilder, x: Value): Value {
+  return g.pad(x, padsAt(x.shape.length, 1, 0, VECTOR - (x.shape[1] % VECTOR)));
 }
 
 /** Emits Y as a node of the graph; undefined where the node itself does as it is. */
@@ -96,9 +118,9 @@ export function convForward(
   name: string,
 ): Value | undefined {
   const problem = problemOf(x, w, window, group);
-  return chooseConvolution(problem, g.engine, isBlocked(g, x)) === 'blocked'
-    ? blockedConv(g, x, w, bias, window, name)
-    : undefined;
+  if (chooseConvolution(problem, g.engine, isBlocked(g, x)) === 'blocked')
+    return blockedConv(g, x, w, bias, window, name);
+  return needsMoreChannels(g.engine, w, group) ? plainConv(g, x, w, bias, window, group, name) : undefined;
 }
 
 /** Emits dX, given dY and W: in the shape that the window was laid over. */

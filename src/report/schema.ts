@@ -32,6 +32,8 @@ export interface Report {
 export interface RunFacts {
   readonly engine: string;
   readonly provider: string;
+  /** Where accuracy, drift and latency were measured, if not there. */
+  readonly measuredOn?: string;
   readonly threads: number;
   readonly seed: number;
   readonly seconds: number;

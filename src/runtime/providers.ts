@@ -95,7 +95,8 @@ function oneNode(): ModelProto {
   return makeModel(graph, 18);
 }
 
-const hints: Record<ConcreteProvider, string> = {
+/** What to do where a provider that was asked for cannot be used. */
+export const providerHints: Record<ConcreteProvider, string> = {
   cpu: '',
   webgpu: 'webgpu needs a graphics driver with Vulkan, Metal or Direct3D 12; --provider cpu always works',
   cuda: 'cuda needs an NVIDIA driver, CUDA 12, cuDNN 9 and the provider library: npx onnxruntime-node-install (see the README); --provider cpu always works',
@@ -106,6 +107,6 @@ const hints: Record<ConcreteProvider, string> = {
 
 function unavailable(provider: ConcreteProvider, why: string): CgesError {
   return new CgesError('PROVIDER_UNAVAILABLE', `the ${provider} provider cannot be used: ${why}`, {
-    hint: hints[provider],
+    hint: providerHints[provider],
   });
 }

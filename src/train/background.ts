@@ -1,100 +1,80 @@
+import { fork } from 'node:child_process';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { CgesError, type ErrorCode } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { TrainingRun } from './engine.js';
-import { type CompiledStep, type LoopOptions, openLoop } from './loop.js';
-import { type CompiledTfjsStep, openTfjs, type TfjsOptions } from './tfjs/run.js';
+import { type Load, openHere } from './loads.js';
+import { type Line, openRemote, type Patience, type Request } from './remote.js';
 
-/** A compiled step, and what runs it. */
-export type Load =
-  | { readonly engine: 'onnxruntime'; readonly step: CompiledStep; readonly options: LoopOptions }
-  | { readonly engine: 'tfjs'; readonly step: CompiledTfjsStep; readonly options: TfjsOptions };
-
-/** Loads a step in this thread. */
-export function openHere(load: Load, state: ReadonlyMap<string, Tensor>): Promise<TrainingRun> {
-  return load.engine === 'tfjs' ? openTfjs(load.step, state, load.options) : openLoop(load.step, state, load.options);
-}
-
-/** What the thread is asked. */
-export type Request =
-  | {
-      readonly id: number;
-      readonly ask: 'load';
-      readonly load: Load;
-      readonly state: ReadonlyMap<string, Tensor>;
-    }
-  | { readonly id: number; readonly ask: 'run'; readonly feeds: Readonly<Record<string, Tensor>> }
-  | { readonly id: number; readonly ask: 'state' }
-  | { readonly id: number; readonly ask: 'close' };
-
-export type Reply =
-  | { readonly id: number; readonly answer: unknown }
-  | {
-      readonly id: number;
-      readonly error: { readonly message: string; readonly code?: ErrorCode; readonly hint?: string };
-    };
-
-/** What a loaded step runs on. */
-export type Where = Pick<TrainingRun, 'engine' | 'provider' | 'threads'>;
-
-type Unnumbered = Request extends infer R ? (R extends Request ? Omit<R, 'id'> : never) : never;
+/** Devices compile their kernels in the first run of a step; later runs take about a second. */
+const PATIENCE: Patience = { first: 600, again: 60 };
 
 /**
- * Runs a compiled step in a thread of its own: engines block the thread that calls them, and this one has batches to
- * prepare, progress to show and Ctrl-C to hear. From TypeScript sources (tests) it runs in this thread: Node has no
- * loader for them there.
+ * Runs a compiled step beside this thread: engines block the thread that calls them, and this one has batches to
+ * prepare, progress to show and Ctrl-C to hear. What runs on the processor gets a thread, what runs on a device a
+ * process of its own: a driver that fails ends the process it is loaded in. From TypeScript sources (tests) it runs
+ * in this thread: Node has no loader for them there.
  */
-export async function openInBackground(load: Load, state: ReadonlyMap<string, Tensor>): Promise<TrainingRun> {
+export async function openInBackground(
+  load: Load,
+  state: ReadonlyMap<string, Tensor>,
+  patience: Patience = PATIENCE,
+): Promise<TrainingRun> {
   if (import.meta.url.endsWith('.ts')) return openHere(load, state);
+  if (load.how === 'tfjs' || load.options.provider === 'cpu') return openRemote(threadLine(load), load, state);
+  return openRemote(processLine(), load, state, patience);
+}
+
+function threadLine(load: Load): Line {
   // TensorFlow reads its settings from the environment of the process.
-  const env = load.engine === 'tfjs' ? SHARE_ENV : undefined;
+  const env = load.how === 'tfjs' ? SHARE_ENV : undefined;
   const worker = new Worker(new URL('./background-thread.js', import.meta.url), { env });
-  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
-  let asked = 0;
-  const fail = (error: Error) => {
-    for (const { reject } of waiting.values()) reject(error);
-    waiting.clear();
-  };
-  worker.on('message', (reply: Reply) => {
-    const promise = waiting.get(reply.id)!;
-    waiting.delete(reply.id);
-    if ('answer' in reply) return promise.resolve(reply.answer as never);
-    const { code, message, hint } = reply.error;
-    promise.reject(code ? new CgesError(code, message, { hint }) : new Error(message));
-  });
-  worker.on('error', fail);
-  worker.on('exit', (code) =>
-    fail(new CgesError('PROVIDER_UNAVAILABLE', `the training thread ended unexpectedly (code ${code})`)),
-  );
-  const ask = <T>(request: Unnumbered, transfer: ArrayBuffer[] = []): Promise<T> =>
-    new Promise<T>((resolve, reject) => {
-      const id = ++asked;
-      waiting.set(id, { resolve, reject });
-      worker.postMessage({ ...request, id }, transfer);
-    });
-  let where: Where;
-  try {
-    where = await ask<Where>({ ask: 'load', load, state });
-  } catch (error) {
-    await worker.terminate();
-    throw error;
-  }
   return {
-    ...where,
-    run: (feeds) => ask<Record<string, Float32Array>>({ ask: 'run', feeds }, owned(feeds)),
-    state: () => ask<Map<string, Tensor>>({ ask: 'state' }),
-    async close() {
-      await ask({ ask: 'close' });
+    post: (request) => worker.postMessage(request, owned(request)),
+    onReply: (listener) => worker.on('message', listener),
+    onEnd(listener) {
+      worker.on('error', (error) => listener(error.message));
+      worker.on('exit', (code) => listener(`its thread ended unexpectedly (code ${code})`));
+    },
+    async end() {
       worker.removeAllListeners('exit');
       await worker.terminate();
     },
   };
 }
 
-/** The buffers that feeds fill entirely: they move to the thread instead of being copied. */
-function owned(feeds: Readonly<Record<string, Tensor>>): ArrayBuffer[] {
+function processLine(): Line {
+  const child = fork(new URL('./device-process.js', import.meta.url), {
+    serialization: 'advanced',
+    // Graphics drivers write warnings of their own.
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  let over = false;
+  const gone = new Promise<void>((resolve) =>
+    child.once('exit', () => {
+      over = true;
+      resolve();
+    }),
+  );
+  return {
+    post: (request) => void child.send(request, () => undefined),
+    onReply: (listener) => child.on('message', listener),
+    onEnd(listener) {
+      child.on('error', (error) => listener(error.message));
+      child.on('exit', (code, signal) =>
+        listener(signal ? `its process was ended by ${signal}` : `its process ended (code ${code})`),
+      );
+    },
+    async end() {
+      if (!over) child.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+/** The buffers that a request's feeds fill entirely: they move to the thread instead of being copied. */
+function owned(request: Request): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
-  for (const { data } of Object.values(feeds)) {
+  for (const { data } of request.ask === 'run' ? Object.values(request.feeds) : []) {
     if (!Array.isArray(data) && data.buffer instanceof ArrayBuffer && data.byteLength === data.buffer.byteLength)
       buffers.add(data.buffer);
   }

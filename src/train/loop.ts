@@ -6,6 +6,7 @@ import { openSession } from '../runtime/session.js';
 import { bool, int64, type Tensor } from '../tensor/tensor.js';
 import { openInBackground } from './background.js';
 import { type StepGraph, type StepPorts, stepsOf, type TrainingEngine, type TrainingRun } from './engine.js';
+import type { Patience } from './remote.js';
 
 /**
  * Wraps a step into one ONNX `Loop` whose carried values are the state: K batches are trained by one run, and nothing
@@ -103,9 +104,9 @@ export async function openLoop(
   };
 }
 
-/** The engine for providers that run `Loop` where the state lives, in a thread of its own: data is prepared meanwhile. */
-export function loopEngine(options: LoopOptions): TrainingEngine {
+/** The engine for providers that run `Loop` where the state lives, beside this thread: data is prepared meanwhile. */
+export function loopEngine(options: LoopOptions, patience?: Patience): TrainingEngine {
   return {
-    load: (step, state) => openInBackground({ engine: 'onnxruntime', step: compileLoop(step), options }, state),
+    load: (step, state) => openInBackground({ how: 'loop', step: compileLoop(step), options }, state, patience),
   };
 }

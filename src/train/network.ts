@@ -1,4 +1,4 @@
-import { type Engine, standardEngine, tfjsTarget } from '../onnx/engine.js';
+import { type Engine, standardEngine, tfjsTarget, webgpuEngine } from '../onnx/engine.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { specOf } from '../ops/index.js';
@@ -20,6 +20,7 @@ import { loopEngine } from './loop.js';
 import type { Distillation, Matched } from './loss.js';
 import type { OptimizerOptions } from './optimizer.js';
 import type { LayerWeight } from './proximal.js';
+import type { Patience } from './remote.js';
 import { residentEngine } from './resident.js';
 import { buildStep, initialState } from './step.js';
 import { strengths } from './strengths.js';
@@ -37,6 +38,7 @@ export interface NetworkOptions {
   readonly batchNorm: 'live' | 'frozen';
   readonly optimizer: OptimizerOptions;
   readonly clipNorm?: number;
+  readonly undrawn?: boolean;
   /** What is learnt from another model's scores, which the batches bring along. */
   readonly distillation?: Distillation;
   /** Sparsity; absent: plain fine-tuning. */
@@ -51,6 +53,8 @@ export interface NetworkOptions {
   /** Of onnxruntime. */
   readonly provider: ConcreteProvider;
   readonly threads: number;
+  /** With devices; see `openRemote`. */
+  readonly patience?: Patience;
   /** Told what a step was loaded into. */
   readonly onRun?: (run: TrainingRun) => void;
 }
@@ -107,6 +111,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     batchNorm: options.batchNorm,
     microBatches: options.microBatches,
     clipNorm: options.clipNorm,
+    undrawn: options.undrawn,
     distillation: options.distillation,
     target: await targetOf(options),
     proximal: sparsity && {
@@ -132,17 +137,18 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   };
 }
 
-type Place = Pick<NetworkOptions, 'engine' | 'provider' | 'threads'>;
+type Place = Pick<NetworkOptions, 'engine' | 'provider' | 'threads' | 'patience'>;
 
 async function targetOf({ engine, provider }: Place): Promise<Engine> {
   if (engine === 'tfjs') return tfjsTarget;
-  return provider === 'cpu' ? cpuTarget() : standardEngine;
+  if (provider === 'cpu') return cpuTarget();
+  return provider === 'webgpu' ? webgpuEngine : standardEngine;
 }
 
-function engineOf({ engine, provider, threads }: Place): TrainingEngine {
+function engineOf({ engine, provider, threads, patience }: Place): TrainingEngine {
   if (engine === 'tfjs') return tfjsEngine({ threads });
   const loops = provider === 'cpu' || provider === 'cuda';
-  return loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
+  return loops ? loopEngine({ provider, threads }, patience) : residentEngine({ provider, threads }, patience);
 }
 
 /** @returns the weights that mix channels, in the order of the layers, with the axis of their outputs. */

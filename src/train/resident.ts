@@ -5,7 +5,9 @@ import { encodeModel } from '../onnx/write.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import { openResident } from '../runtime/resident.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type StepGraph, stepsOf, type TrainingEngine } from './engine.js';
+import { openInBackground } from './background.js';
+import { type StepGraph, type StepPorts, stepsOf, type TrainingEngine, type TrainingRun } from './engine.js';
+import type { Patience } from './remote.js';
 
 /** One step as a plain model: state and feeds in, `next:<state>` and `metric:<name>` out. */
 export function stepModel(step: StepGraph): ModelProto {
@@ -40,50 +42,72 @@ function readerModel(step: StepGraph): ModelProto {
   );
 }
 
-/**
- * The engine for providers without a `Loop` of their own (webgpu): one step per run, whose state outputs stay on the
- * device and are fed back as inputs of the next one.
- */
-export function residentEngine(options: { provider: ConcreteProvider; threads: number }): TrainingEngine {
+/** A step as plain data, for providers without a `Loop` of their own. */
+export interface CompiledResident extends StepPorts {
+  /** The model of one step, encoded. */
+  readonly bytes: Uint8Array;
+  /** The model that hands the state back, encoded. */
+  readonly reader: Uint8Array;
+}
+
+export interface ResidentOptions {
+  readonly provider: ConcreteProvider;
+  readonly threads: number;
+}
+
+export function compileResident(step: StepGraph): CompiledResident {
+  const { state, feeds, metrics } = step;
+  return { bytes: encodeModel(stepModel(step)), reader: encodeModel(readerModel(step)), state, feeds, metrics };
+}
+
+/** Runs a compiled step once per batch in this thread: its state outputs stay on the device and are fed back to the next. */
+export async function openResidentRun(
+  step: CompiledResident,
+  initial: ReadonlyMap<string, Tensor>,
+  options: ResidentOptions,
+): Promise<TrainingRun> {
+  const outputs = step.state.map((s) => `next:${s.name}`);
+  const session = await openResident(step.bytes, options.provider, outputs);
+  let reader: Awaited<ReturnType<typeof openResident>> | undefined;
+  let current = new Map(step.state.map((s) => [s.name, session.upload(initial.get(s.name)!)]));
   return {
-    async load(step, initial) {
-      const outputs = step.state.map((s) => `next:${s.name}`);
-      const session = await openResident(encodeModel(stepModel(step)), options.provider, outputs);
-      let reader: Awaited<ReturnType<typeof openResident>> | undefined;
-      let current = new Map(step.state.map((s) => [s.name, session.upload(initial.get(s.name)!)]));
-      return {
-        engine: 'onnxruntime',
-        ...options,
-        async run(feeds) {
-          const steps = stepsOf(step, feeds);
-          const metrics = Object.fromEntries(step.metrics.map((m) => [m.name, new Float32Array(steps)]));
-          for (let i = 0; i < steps; i++) {
-            const inputs = new Map([...current].map(([name, value]) => [name, value]));
-            for (const f of step.feeds) inputs.set(f.name, session.upload(row(feeds[f.name], i)));
-            const results = await session.run(inputs);
-            for (const m of step.metrics)
-              metrics[m.name][i] = Number(session.read(results.get(`metric:${m.name}`)!).data[0]);
-            for (const s of step.state) {
-              current.get(s.name)!.dispose();
-              current.set(s.name, results.get(`next:${s.name}`)!);
-            }
-          }
-          return metrics;
-        },
-        async state() {
-          reader ??= await openResident(encodeModel(readerModel(step)), options.provider, []);
-          const inputs = new Map([...current].map(([name, value]) => [`next:${name}`, value]));
-          const results = await reader.run(inputs);
-          return new Map(step.state.map((s) => [s.name, reader!.read(results.get(`read:${s.name}`)!)]));
-        },
-        async close() {
-          for (const value of current.values()) value.dispose();
-          current = new Map();
-          await reader?.close();
-          await session.close();
-        },
-      };
+    engine: 'onnxruntime',
+    ...options,
+    async run(feeds) {
+      const steps = stepsOf(step, feeds);
+      const metrics = Object.fromEntries(step.metrics.map((m) => [m.name, new Float32Array(steps)]));
+      for (let i = 0; i < steps; i++) {
+        const inputs = new Map(current);
+        for (const f of step.feeds) inputs.set(f.name, session.upload(row(feeds[f.name], i)));
+        const results = await session.run(inputs);
+        for (const m of step.metrics)
+          metrics[m.name][i] = Number(session.read(results.get(`metric:${m.name}`)!).data[0]);
+        for (const s of step.state) {
+          current.get(s.name)!.dispose();
+          current.set(s.name, results.get(`next:${s.name}`)!);
+        }
+      }
+      return metrics;
     },
+    async state() {
+      reader ??= await openResident(step.reader, options.provider, []);
+      const inputs = new Map([...current].map(([name, value]) => [`next:${name}`, value]));
+      const results = await reader.run(inputs);
+      return new Map(step.state.map((s) => [s.name, reader!.read(results.get(`read:${s.name}`)!)]));
+    },
+    async close() {
+      for (const value of current.values()) value.dispose();
+      current = new Map();
+      await reader?.close();
+      await session.close();
+    },
+  };
+}
+
+/** The engine for providers without a `Loop` of their own (webgpu), in a process of its own. */
+export function residentEngine(options: ResidentOptions, patience?: Patience): TrainingEngine {
+  return {
+    load: (step, state) => openInBackground({ how: 'resident', step: compileResident(step), options }, state, patience),
   };
 }
 

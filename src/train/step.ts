@@ -33,6 +33,8 @@ export interface StepOptions {
   readonly clipNorm?: number;
   /** What will run the step: rules may choose faster forms by it. */
   readonly target?: Engine;
+  /** Nothing is drawn at random (Dropout lets all pass): steps can be compared between devices. */
+  readonly undrawn?: boolean;
 }
 
 /** Feeds of a step besides the model's inputs, which go by their own names. */
@@ -111,9 +113,10 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     usesPhase = true;
     return fed.get(feedNames.phase)!;
   };
+  const emitSeveral = g.engine.features.has('Loop') ? emitMicroBatches : emitUnrolled;
   const pass =
     micro > 1
-      ? emitMicroBatches(g, graph, options, micro, fed, parameters, statistics, phase)
+      ? emitSeveral(g, graph, options, micro, fed, parameters, statistics, phase)
       : emitPass(g, graph, options, fed, parameters, statistics, phase);
 
   const families = options.proximal?.grouping === 'channel' ? options.proximal.families : [];
@@ -228,7 +231,7 @@ function emitPass(
         if (name === undefined) throw new Error(`${current.name} is no state of the model`);
         next.set(name, value);
       },
-      random: (shape) => uniform(g, phase(), shape, ++draws),
+      ...(!options.undrawn && { random: (shape) => uniform(g, phase(), shape, ++draws) }),
     },
     specOf,
   );
@@ -263,8 +266,7 @@ function emitMicroBatches(
   phase: () => Value,
 ): Pass {
   const inner = new GraphBuilder(g.engine, g);
-  const targets = comparedOf(graph, options).map((c) => c.feed);
-  const perBatch = new Set([...graph.inputs.map((i) => i.name), ...targets, feedNames.teacher, feedNames.phase]);
+  const perBatch = feedsPerBatch(graph, options);
   const iteration: Value = { name: inner.unique('micro/iteration'), dtype: 'int64', shape: [] };
   const go = inner.unique('micro/go');
   const picked = new Map<string, Value>();
@@ -335,6 +337,48 @@ function emitMicroBatches(
     correct: pass.correct && g.reduceSum(outputs[at + 1], [0]),
     gradients: new Map(sums.map((s, i) => [s.name, g.mul(outputs[i], 1 / micro)])),
     statistics: new Map([...statistics.keys()].map((name, i) => [name, outputs[sums.length + i]])),
+  };
+}
+
+/** Feeds that have an axis of batches. */
+function feedsPerBatch(graph: TrainingGraph, options: StepOptions): ReadonlySet<string> {
+  const targets = comparedOf(graph, options).map((c) => c.feed);
+  return new Set([...graph.inputs.map((i) => i.name), ...targets, feedNames.teacher, feedNames.phase]);
+}
+
+/** The same one pass after the other, for engines that copy what a Loop carries: the graph grows with their number. */
+function emitUnrolled(
+  g: GraphBuilder,
+  graph: TrainingGraph,
+  options: StepOptions,
+  micro: number,
+  fed: ReadonlyMap<string, Value>,
+  parameters: ReadonlyMap<string, Value>,
+  statistics: ReadonlyMap<string, Value>,
+  phase: () => Value,
+): Pass {
+  const perBatch = feedsPerBatch(graph, options);
+  const pick = (whole: Value, at: number): Value =>
+    g.reshape(g.slice(whole, [0], [at], [at + 1]), whole.shape.slice(1));
+  let carried = statistics;
+  const passes = Array.from({ length: micro }, (_, at) =>
+    g.within(`batch${at}`, () => {
+      const picked = new Map([...fed].map(([name, whole]) => [name, perBatch.has(name) ? pick(whole, at) : whole]));
+      const pass = emitPass(g, graph, options, picked, parameters, carried, () => pick(phase(), at));
+      carried = pass.statistics;
+      return pass;
+    }),
+  );
+  const sum = (values: readonly Value[]): Value => values.reduce((a, b) => g.add(a, b));
+  const mean = (values: readonly Value[]): Value => g.mul(sum(values), 1 / micro);
+  const [first] = passes;
+  return {
+    loss: mean(passes.map((p) => p.loss)),
+    correct: first.correct && sum(passes.map((p) => p.correct!)),
+    gradients: new Map(
+      [...first.gradients.keys()].map((name) => [name, mean(passes.map((p) => p.gradients.get(name)!))]),
+    ),
+    statistics: new Map(carried),
   };
 }
 

@@ -7,5 +7,5 @@ import { compileTfjs, type TfjsOptions } from './tfjs/run.js';
  * that only it knows; others run as well, with slower gradients.
  */
 export function tfjsEngine(options: TfjsOptions): TrainingEngine {
-  return { load: (step, state) => openInBackground({ engine: 'tfjs', step: compileTfjs(step), options }, state) };
+  return { load: (step, state) => openInBackground({ how: 'tfjs', step: compileTfjs(step), options }, state) };
 }

@@ -1,0 +1,73 @@
+import { CgesError, hasCode } from '../errors.js';
+import { formatSeconds } from '../report/format.js';
+import type { OnnxFile } from '../onnx/read.js';
+import type { Analysis } from '../shape/analyse.js';
+import { type Network, type NetworkOptions, openNetwork } from '../train/network.js';
+import { batchSource } from '../train/source.js';
+import type { Teacher } from '../train/teacher.js';
+import { type Trial, tryStep } from '../train/trial.js';
+import type { Job } from './job.js';
+
+/**
+ * Opens a network where the job trains: on a device only once a step of this very network has come out there as on the
+ * cpu. What does not, trains on the cpu from then on, and that is said; so does what is slower, where the choice is ours.
+ *
+ * **Throws** PROVIDER_UNAVAILABLE when the provider was asked for and the first network fails there.
+ */
+export async function openPlaced(
+  job: Job,
+  file: OnnxFile,
+  analysis: Analysis,
+  options: Pick<NetworkOptions, 'optimizer' | 'state' | 'sparsity' | 'distillation'>,
+  teacher?: Teacher,
+): Promise<Network> {
+  const open = () => openNetwork(file, analysis, { ...job.network, ...job.place.now(), ...options });
+  const { provider } = job.place.now();
+  if (provider === 'cpu') return open();
+  const asked = (job.options.provider ?? 'auto') !== 'auto';
+  const first = !job.place.proved;
+  const { complaint, speed } = await trialOf(job, file, analysis, options, !asked && first, teacher);
+  if (complaint !== undefined && asked && first) {
+    throw new CgesError(
+      'PROVIDER_UNAVAILABLE',
+      `${provider} computes the training step of this model wrongly: ${complaint}`,
+      {
+        hint: 'train on another provider: --provider cpu',
+      },
+    );
+  }
+  if (complaint !== undefined) job.place.leave(`${provider} computes the training step wrongly: ${complaint}`);
+  else if (speed && speed.device > speed.cpu) {
+    const [there, here] = [speed.device, speed.cpu].map(formatSeconds);
+    job.place.leave(`a step takes ${there} on ${provider}, ${here} on the cpu`);
+  } else job.place.prove();
+  return open();
+}
+
+async function trialOf(
+  job: Job,
+  file: OnnxFile,
+  analysis: Analysis,
+  options: Pick<NetworkOptions, 'optimizer' | 'state' | 'sparsity' | 'distillation'>,
+  timed: boolean,
+  teacher: Teacher | undefined,
+): Promise<Trial> {
+  try {
+    return await tryStep(
+      file,
+      analysis,
+      { ...job.network, ...job.place.now(), ...options },
+      async (step) => {
+        const source = batchSource(step, { ...job.sourceOptions, augment: 'none', teacher });
+        const chunk = await source.chunk(0, 0, 1);
+        return source.complete ? source.complete(chunk, 0, 0, 1) : chunk;
+      },
+      timed,
+    );
+  } catch (error) {
+    const lost = hasCode(error, 'PROVIDER_UNAVAILABLE') || hasCode(error, 'DEVICE_LOST');
+    const asked = (job.options.provider ?? 'auto') !== 'auto';
+    if (!lost || (asked && !job.place.proved)) throw error;
+    return { complaint: error.message };
+  }
+}

@@ -1,0 +1,63 @@
+import { GraphBuilder, type Value } from '../onnx/builder.js';
+import type { ConcreteProvider } from '../runtime/providers.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
+import type { FeedSlot, StateSlot, StepGraph, TrainingEngine } from './engine.js';
+import { loopEngine } from './loop.js';
+import type { Patience } from './remote.js';
+import { residentEngine } from './resident.js';
+
+const SIZE = 1024;
+const PRODUCTS = 4;
+const STEPS = 3;
+
+/**
+ * @returns floating-point operations per second of float32 matrix products [1024, 1024] that stay on the device
+ *
+ * **Throws** PROVIDER_UNAVAILABLE when the provider does not run them.
+ */
+export async function productRate(provider: ConcreteProvider, threads: number, patience?: Patience): Promise<number> {
+  const engine: TrainingEngine =
+    provider === 'cpu' ? loopEngine({ provider, threads }) : residentEngine({ provider, threads }, patience);
+  const step = products();
+  const run = await engine.load(
+    step,
+    new Map(step.state.map(({ name }) => [name, filled(name === 'a' ? 1 : 1 / SIZE)])),
+  );
+  try {
+    await run.run(feeds(1));
+    const began = performance.now();
+    await run.run(feeds(STEPS));
+    const seconds = (performance.now() - began) / 1000;
+    return (STEPS * PRODUCTS * 2 * SIZE ** 3) / seconds;
+  } finally {
+    await run.close();
+  }
+}
+
+/** a ← a·b·b·b·b: of ones it stays ones, where every element of b is 1/n. */
+function products(): StepGraph {
+  const g = new GraphBuilder();
+  const state = ['a', 'b'].map((name): StateSlot => ({ name, next: '', dtype: 'float32', shape: [SIZE, SIZE] }));
+  const scale: FeedSlot = { name: 'scale', dtype: 'float32', shape: [] };
+  const [a, b, factor] = [...state, scale].map(({ name, dtype, shape }): Value => {
+    g.reserve(name);
+    return { name, dtype, shape };
+  });
+  let product = a;
+  for (let i = 0; i < PRODUCTS; i++) product = g.matMul(product, b);
+  const next = [product, g.mul(b, factor)].map((v) => v.name);
+  return {
+    graph: g,
+    state: state.map((s, i) => ({ ...s, next: next[i] })),
+    feeds: [scale],
+    metrics: [{ name: 'loss', value: g.reduceMean(product, [0, 1]).name }],
+  };
+}
+
+function feeds(steps: number): Record<string, Tensor> {
+  return { scale: float32([steps], new Float32Array(steps).fill(1)) };
+}
+
+function filled(value: number): Tensor {
+  return float32([SIZE, SIZE], new Float32Array(SIZE * SIZE).fill(value));
+}
