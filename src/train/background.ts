@@ -42,7 +42,8 @@ function threadLine(load: Load): Line {
   };
 }
 
-function processLine(): Line {
+/** A line to a process of its own, and the number of that process. */
+export function processLine(): Line & { readonly pid: number | undefined } {
   const child = fork(new URL('./device-process.js', import.meta.url), {
     serialization: 'advanced',
     // Graphics drivers write warnings of their own.
@@ -56,6 +57,7 @@ function processLine(): Line {
     }),
   );
   return {
+    pid: child.pid,
     post: (request) => void child.send(request, () => undefined),
     onReply: (listener) => child.on('message', listener),
     onEnd(listener) {
