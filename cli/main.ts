@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { runProgram } from './program.js';
+import { runAlone } from './alone.js';
 
 // A reader that has seen enough (`| head`) closes the pipe: that is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -7,4 +7,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), { out: process.stdout, err: process.stderr });
+const args = process.argv.slice(2);
+const terminal = { out: process.stdout, err: process.stderr };
+
+process.exitCode = await import('./program.js').then(
+  ({ runProgram }) => runProgram(args, terminal),
+  (cause: unknown) => runAlone(args, terminal, cause),
+);
