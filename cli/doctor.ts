@@ -12,7 +12,7 @@ interface Flags {
 /** Shows what this machine has, and what would bring the rest. */
 export function addDoctor(command: Command, terminal: Terminal): void {
   command
-    .description('what this machine has to train with, what fails and why, and what would bring it')
+    .description('show what this machine can train on, what fails and why, and what would mend it')
     .option('--json [file]', 'print it as JSON, or write it to a file')
     .option('--debug', 'print stacks of errors')
     .helpOption('-h, --help', 'show this help')
@@ -37,10 +37,7 @@ Examples:
 
 /** The text of `doctor`. */
 export function printDiagnosis(diagnosis: Diagnosis): string {
-  const { node, devices, graphics, nvidia, onnxruntime, tfjs, training } = diagnosis;
-  const software = new Set(onnxruntime.providers.filter((p) => p.software).map((p) => p.name));
-  const named = (name: ConcreteProvider) => (software.has(name) ? `${name} (software)` : name);
-  const on = training.engine === 'tfjs' && training.provider === 'cuda' ? 'a GPU' : training.provider;
+  const { node, devices, graphics, nvidia, onnxruntime, tfjs } = diagnosis;
   return `${[
     ...[node, devices].flatMap((f) => line(f)),
     ...linesOfGraphics(graphics),
@@ -50,10 +47,20 @@ export function printDiagnosis(diagnosis: Diagnosis): string {
     'TensorFlow.js',
     ...tfjs.flatMap((p) => line({ ...p, name: p.name.replace('@tensorflow/', '') }, '  ')),
     '',
-    ...wrapped(`Training here: ${training.engine} on ${on}; ${training.why}.`, 80),
-    ...wrapped(`--provider: ${['auto', ...training.providers.map(named)].join(', ')}`, 80),
-    ...wrapped(`--engine: ${['auto', ...training.engines].join(', ')}`, 80),
+    ...linesOfTraining(diagnosis),
   ].join('\n')}\n`;
+}
+
+function linesOfTraining({ training, onnxruntime }: Diagnosis): string[] {
+  const { engine, provider, why, providers, engines } = training;
+  if (providers.length === 0) return [`No training here: ${why}.`];
+  const software = new Set(onnxruntime.providers.filter((p) => p.software).map((p) => p.name));
+  const named = (name: ConcreteProvider) => (software.has(name) ? `${name} (software)` : name);
+  return [
+    ...wrapped(`Training here: ${engine} on ${engine === 'tfjs' ? 'a GPU' : provider}; ${why}.`, 80),
+    `--provider: ${['auto', ...providers.map(named)].join(', ')}`,
+    `--engine: ${['auto', ...engines].join(', ')}`,
+  ];
 }
 
 function linesOfGraphics(graphics: GraphicsFacts): string[] {

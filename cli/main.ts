@@ -10,7 +10,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const args = process.argv.slice(2);
 const terminal = { out: process.stdout, err: process.stderr };
 
-process.exitCode = await import('./program.js').then(
-  ({ runProgram }) => runProgram(args, terminal),
-  (cause: unknown) => runAlone(args, terminal, cause),
-);
+// Each by itself first: in the midst of other modules, a failure ends Node 20 even where it is caught.
+process.exitCode = await import('onnxruntime-node')
+  .then(() => import('sharp'))
+  .then(() => import('./program.js'))
+  .then(
+    ({ runProgram }) => runProgram(args, terminal),
+    (cause: unknown) => runAlone(args, terminal, cause),
+  );

@@ -123,7 +123,7 @@ export interface TfjsFacts extends Finding {
   readonly device?: 'cpu' | 'cuda';
 }
 
-/** What `cges-compress` would train on. */
+/** What `cges-compress` would train on; nothing, where `providers` is empty. */
 export interface TrainingFacts {
   readonly engine: Exclude<EngineName, 'auto'>;
   /** `cuda` with the tfjs engine means TensorFlow's own. */

@@ -31,8 +31,8 @@ export interface Ran {
 }
 
 /** @returns the computer that this runs on. */
-export function thisMachine(): Machine {
-  const { platform, arch, env } = process;
+export function thisMachine(env: Readonly<NodeJS.ProcessEnv> = process.env): Machine {
+  const { platform, arch } = process;
   return {
     platform,
     arch,

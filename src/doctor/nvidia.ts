@@ -57,7 +57,7 @@ function noUse(name: string, what: string): LibrariesFacts {
 async function driverOf(machine: Machine, name: string): Promise<DriverFacts> {
   const version = await driverVersion(machine);
   if (version === undefined) return { name, ...withoutDriver(machine) };
-  if (Number.parseInt(version) < OLDEST_DRIVER) {
+  if (machine.platform === 'linux' && Number.parseInt(version) < OLDEST_DRIVER) {
     const what = `version ${version} is too old: CUDA 12 needs ${OLDEST_DRIVER} or newer`;
     return { name, state: 'broken', what, version, ...remedyFor(machine, 'nvidia driver') };
   }

@@ -13,7 +13,7 @@ import type {
   OnnxruntimeFacts,
   ProviderFacts,
 } from './diagnosis.js';
-import type { Machine } from './machine.js';
+import { exists, type Machine } from './machine.js';
 import { soft } from './soft.js';
 
 /** As in `runtime/providers.ts`, which loads onnxruntime: the doctor must run where that fails. */
@@ -48,10 +48,7 @@ export async function probeOnnxruntime(
     return { name: NAME, state: 'missing', what: 'not installed', command, providers: [] };
   }
   const { said, why } = await ask<Survey>(machine, survey, [machine.onnxruntime], seconds);
-  if (!said) {
-    const command = `npm rebuild ${NAME}`;
-    return { name: NAME, state: 'broken', what: firstLine(why), ...(!isMusl(machine) && { command }), providers: [] };
-  }
+  if (!said) return { name: NAME, state: 'broken', ...mending(machine, firstLine(why)), providers: [] };
   const { version, folder, backends } = said;
   const providers: ProviderFacts[] = [];
   for (const name of providerNames) {
@@ -61,6 +58,13 @@ export async function probeOnnxruntime(
     providers.push(await soft<ProviderFacts>(name, rest, probe));
   }
   return { name: NAME, state: 'works', what: `version ${version}`, version, folder, providers };
+}
+
+function mending(machine: Machine, why: string): Pick<Finding, 'what' | 'command'> {
+  if (exists(machine, '/etc/alpine-release')) {
+    return { what: `${why}; it needs the GNU C library, which Alpine Linux does not have` };
+  }
+  return { what: why, command: `npm install ${NAME}` };
 }
 
 const survey = `
@@ -85,7 +89,7 @@ async function probeProvider(machine: Machine, facts: Unjudged, trial: Trial): P
   const { nvidia } = trial.around;
   const cuda = name === 'cuda' || name === 'tensorrt';
   if (cuda && nvidia.driver.state === 'useless') return { ...facts, state: 'useless', what: nvidia.driver.what };
-  if (cuda && !hasLibrary(machine, name, trial.folder)) return { ...facts, ...unfetched(trial.folder) };
+  if (cuda && !hasLibrary(machine, name, trial.folder)) return { ...facts, ...unfetched(name, trial.folder) };
   const args = [machine.onnxruntime!, name, oneNode()];
   const { said, why, err } = await ask<{ y: number[]; ms: number }>(machine, compute, args, trial.seconds);
   if (!said) return { ...facts, ...failure(name, reasonIn(why, err), trial.around) };
@@ -150,11 +154,12 @@ function hasLibrary({ platform, arch }: Machine, name: string, folder: string): 
   return existsSync(join(folder, 'bin', 'napi-v6', platform, arch, `libonnxruntime_providers_${name}.so`));
 }
 
-function unfetched(folder: string): Omit<Finding, 'name'> {
+function unfetched(name: ConcreteProvider, folder: string): Omit<Finding, 'name'> {
+  if (name === 'tensorrt') return { state: 'missing', what: 'its library comes with that of cuda' };
   return {
     state: 'missing',
     what: 'its library was not downloaded when onnxruntime-node was installed',
-    command: `ONNXRUNTIME_NODE_INSTALL=cuda12 ${installStep(folder)}`,
+    command: `ONNXRUNTIME_NODE_INSTALL=true ${installStep(folder)}`,
     note: 'downloads some hundred MB from api.nuget.org',
   };
 }
@@ -186,17 +191,11 @@ function failure(name: ConcreteProvider, why: string, { devices, nvidia }: Surro
   }
   const lacking = [nvidia.driver, nvidia.cuda12].filter((f) => f.state === 'missing' || f.state === 'broken');
   if ((name === 'cuda' || name === 'tensorrt') && lacking.length > 0) {
-    return { state: 'broken', what: `${why}; first mend: ${lacking.map((f) => f.name).join('; ')}` };
+    return { state: 'broken', what: `${why}; first mend: ${lacking.map((f) => f.name).join(' and ')}` };
   }
   if (name === 'tensorrt') {
     const command = 'https://docs.nvidia.com/deeplearning/tensorrt/latest/installing-tensorrt/installing.html';
     return { state: 'broken', what: why, ...(/libnvinfer|libnvonnx/.test(why) && { command }) };
   }
   return { state: 'broken', what: why };
-}
-
-/** onnxruntime-node is built for the GNU C library: on Alpine nothing mends it. */
-function isMusl(machine: Machine): boolean {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  return machine.platform === 'linux' && report?.header !== undefined && !report.header.glibcVersionRuntime;
 }

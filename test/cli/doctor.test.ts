@@ -83,11 +83,23 @@ describe('where a library of native code does not load', () => {
     expect(err).toContain('cges-compress doctor');
   });
 
-  it('the doctor loads none of it', async () => {
-    const script = `await import('./cli/alone.ts'); const { createRequire } = await import('node:module');
-      console.log(Object.keys(createRequire(process.cwd() + '/x.js').cache).filter((f) => f.endsWith('.node')).join());`;
-    const args = ['--import', 'tsx', '--input-type=module', '-e', script];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: new URL('../../', import.meta.url) });
-    expect(stdout.trim()).toBe('');
+  it('the whole command line is left out, and the doctor tells what does not load', async () => {
+    await inFolder(async (folder) => {
+      const hook = `const all = require('node:module')._extensions; const load = all['.node'];
+        all['.node'] = (module, file) => {
+          if (file.includes('onnxruntime')) throw Object.assign(new Error('no onnxruntime'), { code: 'ERR_DLOPEN_FAILED' });
+          return load(module, file);
+        };`;
+      const NODE_OPTIONS = `--require ${JSON.stringify(await folder.put('hook.cjs', hook))}`;
+      const cwd = new URL('../../', import.meta.url);
+      const options = { cwd, env: { ...process.env, NODE_OPTIONS, CGES_TFJS_DIR: folder.path } };
+      const { stdout, stderr } = await promisify(execFile)(
+        process.execPath,
+        ['--import', 'tsx', 'cli/main.ts', 'doctor'],
+        options,
+      );
+      expect(stderr).toBe('');
+      expect(stdout).toMatch(/^onnxruntime-node +broken +no onnxruntime\n {4}→ npm install onnxruntime-node$/m);
+    });
   });
 });
