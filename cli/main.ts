@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { runProgram } from './program.js';
+import { runAlone } from './alone.js';
 
 // A reader that has seen enough (`| head`) closes the pipe: that is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -7,4 +7,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), { out: process.stdout, err: process.stderr });
+const args = process.argv.slice(2);
+const terminal = { out: process.stdout, err: process.stderr };
+
+// Each by itself first: in the midst of other modules, a failure ends Node 20 even where it is caught.
+process.exitCode = await import('onnxruntime-node')
+  .then(() => import('sharp'))
+  .then(() => import('./program.js'))
+  .then(
+    ({ runProgram }) => runProgram(args, terminal),
+    (cause: unknown) => runAlone(args, terminal, cause),
+  );

@@ -5,6 +5,7 @@ import { CgesError, exitCodes } from '../src/errors.js';
 import { addCheckGradients } from './check-gradients.js';
 import { addCompare } from './compare.js';
 import { addCompress } from './compress.js';
+import { addDoctor } from './doctor.js';
 import { describeFailure } from './failure.js';
 import { addInspect } from './inspect.js';
 import { addOps } from './ops.js';
@@ -17,6 +18,7 @@ const commands = {
   inspect: addInspect,
   'check-gradients': addCheckGradients,
   ops: addOps,
+  doctor: addDoctor,
 };
 
 /** Runs the command line. @returns the exit code. */

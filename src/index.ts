@@ -1,6 +1,25 @@
 export { checkGradients, type GradientCheck, type GradientReport } from './checkGradients.js';
 export { type Comparison, compare } from './compare.js';
 export { compress } from './compress.js';
+export { doctor, type DoctorOptions } from './doctor.js';
+export type {
+  DeviceFacts,
+  DevicesFacts,
+  Diagnosis,
+  DriverFacts,
+  Finding,
+  GraphicsFacts,
+  LibrariesFacts,
+  LibraryFacts,
+  NodeFacts,
+  NvidiaFacts,
+  OnnxruntimeFacts,
+  ProviderFacts,
+  State,
+  TfjsFacts,
+  TrainingFacts,
+  VulkanDriverFacts,
+} from './doctor/diagnosis.js';
 export { CgesError, catalogue, type ErrorCode, exitCodes, type Place } from './errors.js';
 export { inspect } from './inspect.js';
 export type * from './onnx/proto.js';

@@ -7,9 +7,11 @@ import { CgesError } from '../errors.js';
 /** Packages that bring TensorFlow, the better one first. */
 export const tfjsPackages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
 
+export type TfjsPackage = (typeof tfjsPackages)[number];
+
 /** A whole installation. */
 export interface FoundTfjs {
-  readonly package: (typeof tfjsPackages)[number];
+  readonly package: TfjsPackage;
   readonly version: string;
   readonly folder: string;
   /** The package is the one for CUDA; whether TensorFlow finds a device shows when it is loaded. */
@@ -46,10 +48,11 @@ const INSTALL =
 /**
  * @returns the installation that would be loaded, looked for in `CGES_TFJS_DIR` where that is set, else in the project in
  *   the current folder and beside this package; or why there is none. Loads nothing, and never throws.
+ * @param packages that are looked for, the better one first
  */
-export function findTfjs(): FoundTfjs | MissingTfjs {
+export function findTfjs(packages: readonly TfjsPackage[] = tfjsPackages): FoundTfjs | MissingTfjs {
   const halves: string[] = [];
-  for (const name of tfjsPackages) {
+  for (const name of packages) {
     for (const from of startingPoints()) {
       const folder = folderOf(name, from);
       if (folder === undefined) continue;
