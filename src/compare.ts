@@ -12,7 +12,7 @@ import {
   REPORT_SCHEMA_VERSION,
   type RunFacts,
 } from './report/schema.js';
-import { resolveProvider } from './runtime/providers.js';
+import { inferenceProvider } from './runtime/providers.js';
 import { loadsOn } from './runtime/session.js';
 import { defaultThreads } from './runtime/threads.js';
 import { openSamples } from './samples.js';
@@ -40,7 +40,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const { onEvent = () => {}, signal, seed = 0, threads = defaultThreads() } = options;
   const started = performance.now();
   onEvent({ type: 'phase', phase: 'inspect', message: `reading ${options.a} and ${options.b}` });
-  const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
+  const provider = await inferenceProvider(options.provider ?? 'auto', loadsOn);
   const files = [readModel(options.a), readModel(options.b)] as const;
   requireSameInputs(...files);
 

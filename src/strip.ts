@@ -12,7 +12,7 @@ import { unitsOf } from './prune/units.js';
 import { drawUnits, zeroUnits } from './prune/zero.js';
 import { fileFacts } from './report/files.js';
 import { type ProofFacts, REPORT_SCHEMA_VERSION, type Report, type ZeroedFacts } from './report/schema.js';
-import { resolveProvider } from './runtime/providers.js';
+import { inferenceProvider } from './runtime/providers.js';
 import { loadsOn } from './runtime/session.js';
 import { defaultThreads } from './runtime/threads.js';
 import { type Analysis, analyse } from './shape/analyse.js';
@@ -43,7 +43,7 @@ export async function strip(options: StripOptions): Promise<Report> {
   const opened = openModel(input);
   await checkOutput(output, { input, force });
   await checkZeroed(options);
-  const { provider } = await resolveProvider(options.provider ?? 'auto', loadsOn);
+  const provider = await inferenceProvider(options.provider ?? 'auto', loadsOn);
   const { file: given, analysis: seen } = await openToCut(opened, options);
   for (const note of given.notes) warn(note);
   stopIfAsked();

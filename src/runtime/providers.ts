@@ -9,22 +9,8 @@ export const providers = ['cpu', 'webgpu', 'cuda', 'tensorrt', 'dml', 'coreml'] 
 export type ConcreteProvider = (typeof providers)[number];
 export type Provider = 'auto' | ConcreteProvider;
 
-/** What this machine's onnxruntime offers of one provider. */
-export interface ProviderState {
-  readonly name: ConcreteProvider;
-  /** Compiled into this onnxruntime. */
-  readonly known: boolean;
-  /** Loads a session here. */
-  readonly usable: boolean;
-  /** Why it cannot be used, in onnxruntime's words. */
-  readonly why?: string;
-}
-
 /** Tries to load a model on a provider; answers why that failed, or undefined. */
 export type Trial = (provider: ConcreteProvider, model: ModelProto) => Promise<string | undefined>;
-
-/** A further check that a provider must pass before `auto` takes it: answers what is wrong, or undefined. */
-export type SelfTest = (provider: ConcreteProvider) => Promise<string | undefined>;
 
 /** @returns the providers that this onnxruntime was built with. */
 export function knownProviders(): ConcreteProvider[] {
@@ -32,58 +18,38 @@ export function knownProviders(): ConcreteProvider[] {
   return providers.filter((p) => names.has(p));
 }
 
-/** @returns for every provider whether it can be used here, and if not, why. */
-export async function surveyProviders(trial: Trial): Promise<ProviderState[]> {
-  const states: ProviderState[] = [];
-  for (const name of providers) states.push(await tryProvider(name, trial));
-  return states;
-}
-
 /**
- * Resolves `auto` to the first candidate that loads and passes its self-test, and checks an explicit choice.
+ * @returns where models are run to be judged: on the cpu unless a provider is asked for
  *
- * **Throws** PROVIDER_UNAVAILABLE when an explicit provider cannot be used.
+ * **Throws** PROVIDER_UNAVAILABLE when it is asked for and does not load.
  */
-export async function resolveProvider(
-  wanted: Provider,
-  trial: Trial,
-  options: { candidates?: readonly ConcreteProvider[]; selfTest?: SelfTest } = {},
-): Promise<{ provider: ConcreteProvider; refused: ProviderState[] }> {
-  if (wanted !== 'auto') {
-    await requireProvider(wanted, trial);
-    const complaint = wanted === 'cpu' ? undefined : await options.selfTest?.(wanted);
-    if (complaint) throw unavailable(wanted, complaint);
-    return { provider: wanted, refused: [] };
-  }
-  const refused: ProviderState[] = [];
-  for (const name of options.candidates ?? ['cpu']) {
-    if (name === 'cpu') break;
-    const state = await tryProvider(name, trial);
-    const why = state.usable ? await options.selfTest?.(name) : state.why;
-    if (state.usable && !why) return { provider: name, refused };
-    refused.push({ ...state, usable: false, why });
-  }
-  return { provider: 'cpu', refused };
+export async function inferenceProvider(wanted: Provider, trial: Trial): Promise<ConcreteProvider> {
+  if (wanted === 'auto') return 'cpu';
+  await requireProvider(wanted, trial);
+  return wanted;
 }
 
 /** **Throws** PROVIDER_UNAVAILABLE when not even a model of one node loads on the provider. */
 export async function requireProvider(provider: ConcreteProvider, trial: Trial): Promise<void> {
-  const { usable, why } = await tryProvider(provider, trial);
-  if (!usable) throw unavailable(provider, why ?? 'it does not load');
+  if (provider === 'cpu') return;
+  const why = knownProviders().includes(provider)
+    ? await trial(provider, oneNode())
+    : `this onnxruntime (${env.versions.node}) was built without ${provider}`;
+  if (why !== undefined) throw unavailable(provider, why);
 }
 
-async function tryProvider(name: ConcreteProvider, trial: Trial): Promise<ProviderState> {
-  if (name === 'cpu') return { name, known: true, usable: true };
-  if (!knownProviders().includes(name)) {
-    return {
-      name,
-      known: false,
-      usable: false,
-      why: `this onnxruntime (${env.versions.node}) was built without ${name}`,
-    };
-  }
-  const why = await trial(name, oneNode());
-  return { name, known: true, usable: why === undefined, ...(why !== undefined && { why }) };
+/** @returns the error of a provider that was asked for, with what to do about it. */
+export function unavailable(provider: ConcreteProvider, why: string): CgesError {
+  return new CgesError('PROVIDER_UNAVAILABLE', `the ${provider} provider cannot be used: ${shortened(why)}`, {
+    hint: hints[provider],
+  });
+}
+
+/** @returns what matters of a message of onnxruntime's, which begins with places in its sources. */
+export function shortened(message: string): string {
+  const adapter = /Failed to get a WebGPU adapter: ([^\n]*)/.exec(message);
+  if (adapter) return `no adapter (${adapter[1].replace(/\.$/, '')})`;
+  return message.split('\n')[0].replace(/\/onnxruntime_src\S+ (?:.* was false\. )?/, '');
 }
 
 function oneNode(): ModelProto {
@@ -95,18 +61,12 @@ function oneNode(): ModelProto {
   return makeModel(graph, 18);
 }
 
-/** What to do where a provider that was asked for cannot be used. */
-export const providerHints: Record<ConcreteProvider, string> = {
+const hints: Record<ConcreteProvider, string> = {
   cpu: '',
-  webgpu: 'webgpu needs a graphics driver with Vulkan, Metal or Direct3D 12; --provider cpu always works',
-  cuda: 'cuda needs an NVIDIA driver, CUDA 12, cuDNN 9 and the provider library: npx onnxruntime-node-install (see the README); --provider cpu always works',
+  webgpu:
+    'webgpu needs a graphics card with a driver for Vulkan, Metal or Direct3D 12: see cges-compress doctor; --provider cpu always works',
+  cuda: 'cuda needs an NVIDIA driver, CUDA 12, cuDNN 9 and its provider library: see cges-compress doctor; --provider cpu always works',
   tensorrt: 'tensorrt needs the cuda provider and TensorRT; --provider cpu always works',
   dml: 'dml exists on Windows only; --provider cpu always works',
   coreml: 'coreml exists on macOS only; --provider cpu always works',
 };
-
-function unavailable(provider: ConcreteProvider, why: string): CgesError {
-  return new CgesError('PROVIDER_UNAVAILABLE', `the ${provider} provider cannot be used: ${why}`, {
-    hint: providerHints[provider],
-  });
-}

@@ -1,6 +1,5 @@
-import { CgesError } from '../errors.js';
 import { absent, NOT_BUILT } from '../runtime/absent.js';
-import { type ConcreteProvider, providerHints, type Provider } from '../runtime/providers.js';
+import { type ConcreteProvider, type Provider, shortened, unavailable } from '../runtime/providers.js';
 import { productRate } from './productRate.js';
 import type { Patience } from './remote.js';
 import { selfTest } from './selfTest.js';
@@ -28,9 +27,7 @@ export async function chooseProvider(wanted: Provider, threads: number): Promise
   if (wanted !== 'auto') {
     const why = absent(wanted) ?? (await selfTest(wanted, PATIENCE));
     if (why === undefined) return { provider: wanted, refused: [] };
-    throw new CgesError('PROVIDER_UNAVAILABLE', `the ${wanted} provider cannot be used: ${shortened(why)}`, {
-      hint: providerHints[wanted],
-    });
+    throw unavailable(wanted, why);
   }
   const refused: { provider: ConcreteProvider; why: string }[] = [];
   let cpu: number | undefined;
@@ -57,11 +54,4 @@ async function tooSlow(provider: ConcreteProvider, threads: number, cpu: number)
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-/** @returns what matters of a message of onnxruntime's, which begins with places in its sources. */
-function shortened(message: string): string {
-  const adapter = /Failed to get a WebGPU adapter: ([^\n]*)/.exec(message);
-  if (adapter) return `no adapter (${adapter[1].replace(/\.$/, '')})`;
-  return message.split('\n')[0].replace(/\/onnxruntime_src\S+ (?:.* was false\. )?/, '');
 }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { makeGraph, makeModel, makeNode, makeValueInfo } from '../../src/onnx/make.js';
 import type { ModelProto } from '../../src/onnx/proto.js';
 import { encodeModel } from '../../src/onnx/write.js';
-import { requireProvider, resolveProvider, surveyProviders } from '../../src/runtime/providers.js';
+import { inferenceProvider, requireProvider } from '../../src/runtime/providers.js';
 import { blamed, loadsOn, openSession } from '../../src/runtime/session.js';
 import type { DType, Tensor } from '../../src/tensor/tensor.js';
 import { errorOf, smallModel, testFolder } from '../onnx/shared.js';
@@ -90,28 +90,12 @@ test("onnxruntime's messages are read for the node that they blame", () => {
   expect(blamed('something else')).toEqual({});
 });
 
-test('a provider that is not there is refused with exit code 9, and auto falls back to the cpu', async () => {
+test('a provider that is not there is refused with exit code 9, and auto judges models on the cpu', async () => {
   const missing = process.platform === 'win32' ? 'coreml' : 'dml';
   const error = await errorOf(() => requireProvider(missing, loadsOn));
   expect(error).toMatchObject({ code: 'PROVIDER_UNAVAILABLE', exitCode: 9 });
   expect(error.hint).toContain('--provider cpu');
   expect(await errorOf(() => openSession(smallModel(), { provider: missing }))).toMatchObject({ exitCode: 9 });
-
-  const chosen = await resolveProvider('auto', loadsOn, { candidates: [missing, 'cpu'] });
-  expect(chosen.provider).toBe('cpu');
-  expect(chosen.refused.map((r) => r.name)).toEqual([missing]);
-});
-
-test('a provider that fails its self-test is not taken', async () => {
-  const works = async () => undefined;
-  const selfTest = async () => 'Add gives 3 for 1 + 1';
-  const chosen = await resolveProvider('auto', works, { candidates: ['webgpu'], selfTest });
-  expect(chosen.provider).toBe('cpu');
-  expect(chosen.refused[0].why).toBeTruthy();
-});
-
-test('the survey names every provider, the cpu as usable', async () => {
-  const states = await surveyProviders(async () => 'not here');
-  expect(states.find((s) => s.name === 'cpu')).toMatchObject({ known: true, usable: true });
-  expect(states.filter((s) => !s.usable).every((s) => s.why)).toBe(true);
+  expect(await errorOf(() => inferenceProvider(missing, loadsOn))).toMatchObject({ exitCode: 9 });
+  expect(await inferenceProvider('auto', loadsOn)).toBe('cpu');
 });
