@@ -20,6 +20,7 @@ export type {
   LossName,
   EngineName,
   OptimizerName,
+  PrecisionName,
   RegularizerName,
   RunOptions,
   StripOptions,

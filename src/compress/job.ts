@@ -19,6 +19,7 @@ import type { TrainingRun } from '../train/engine.js';
 import type { Matched } from '../train/loss.js';
 import { matchedOutputs } from '../train/match.js';
 import type { NetworkOptions } from '../train/network.js';
+import { requirePrecision } from '../train/precision.js';
 import { chooseRecipe, type Recipe } from '../train/recipe.js';
 import type { SourceOptions } from '../train/source.js';
 import { openTeacher, type Teacher } from '../train/teacher.js';
@@ -67,7 +68,7 @@ const PROVED_ON = 64;
 /** Reads the model and the data and settles every choice that the options leave open. */
 export async function openJob(options: CompressOptions): Promise<Job> {
   const started = performance.now();
-  const { seed = 0, onEvent = () => {}, timeBudget, threads = defaultThreads() } = options;
+  const { seed = 0, onEvent = () => {}, timeBudget, threads = defaultThreads(), precision = 'fp32' } = options;
   const choices: Choice[] = [];
   const warnings: string[] = [];
   const tell = (event: CompressEvent) => {
@@ -92,6 +93,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   const { engine, why, refused } = chooseEngine(options.engine ?? 'auto', provider);
   if (why) choose({ what: 'engine', value: engine, why });
   if (refused) warn(`training runs on ${engine}: ${refused}`);
+  await requirePrecision(precision, { engine, provider });
   let ran: Ran = { engine, provider };
   const meaning = meaningOf(file.model);
 
@@ -167,6 +169,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       engine,
       provider,
       threads,
+      precision,
       onRun: (run) => {
         ran = { engine: run.engine, provider: run.provider };
       },

@@ -111,5 +111,6 @@ function used({ options, recipe, network, seed }: Job): Record<string, unknown> 
     threads: network.threads,
     engine: network.engine,
     provider: network.provider,
+    precision: network.precision,
   };
 }

@@ -1,9 +1,10 @@
-import { type Engine, standardEngine, tfjsTarget } from '../onnx/engine.js';
+import { type Engine, halfEngine, standardEngine, tfjsTarget } from '../onnx/engine.js';
+import { hasHalf } from '../onnx/half.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { specOf } from '../ops/index.js';
 import { isRefusal } from '../ops/spec.js';
-import type { GroupingName, LossName, RegularizerName } from '../options.js';
+import type { GroupingName, LossName, PrecisionName, RegularizerName } from '../options.js';
 import { relateChannels } from '../prune/channels.js';
 import { sourceOf } from '../prune/strip.js';
 import { type UnitGroups, unitsOf } from '../prune/units.js';
@@ -18,6 +19,7 @@ import type { ChosenEngine } from './chooseEngine.js';
 import type { StepGraph, TrainingEngine, TrainingRun } from './engine.js';
 import { loopEngine } from './loop.js';
 import type { Distillation, Matched } from './loss.js';
+import { shapelessState } from './lossScale.js';
 import type { OptimizerOptions } from './optimizer.js';
 import type { LayerWeight } from './proximal.js';
 import { residentEngine } from './resident.js';
@@ -51,6 +53,10 @@ export interface NetworkOptions {
   /** Of onnxruntime. */
   readonly provider: ConcreteProvider;
   readonly threads: number;
+  /** Of the products in a step (default: fp32). */
+  readonly precision?: PrecisionName;
+  /** What the step is compiled for (default: what engine, provider and precision say). */
+  readonly target?: Engine;
   /** Told what a step was loaded into. */
   readonly onRun?: (run: TrainingRun) => void;
 }
@@ -76,6 +82,8 @@ export interface Network {
   trained(): Promise<OnnxFile>;
   /** @returns that model with each of the optimizer's slots in place of the weights. */
   slots(): Promise<ModelProto[]>;
+  /** @returns the state that depends on no shape of the model, and so goes on when units were cut. */
+  shapeless(): Promise<Map<string, Tensor>>;
   close(): Promise<void>;
 }
 
@@ -99,6 +107,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const { sparsity } = options;
   const exponent = sparsity?.savingExponent;
   const weights = exponent === undefined ? undefined : strengths(groups.families, graph, exponent, unscaled);
+  const target = await targetOf(options);
   const step = buildStep(graph, {
     loss: options.loss,
     output: options.output,
@@ -108,7 +117,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     microBatches: options.microBatches,
     clipNorm: options.clipNorm,
     distillation: options.distillation,
-    target: await targetOf(options),
+    target,
     proximal: sparsity && {
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,
@@ -127,19 +136,20 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     step,
     run,
     trained: async () => withWeights(file, graph, await run.state()),
+    shapeless: async () => (hasHalf(target) ? shapelessState(await run.state()) : new Map()),
     slots: async () => slotModels(file, graph, await run.state(), options.optimizer),
     close: () => run.close(),
   };
 }
 
-type Place = Pick<NetworkOptions, 'engine' | 'provider' | 'threads'>;
-
-async function targetOf({ engine, provider }: Place): Promise<Engine> {
+async function targetOf({ engine, provider, precision, target }: NetworkOptions): Promise<Engine> {
+  if (target) return target;
   if (engine === 'tfjs') return tfjsTarget;
+  if (precision === 'fp16') return halfEngine(standardEngine, provider);
   return provider === 'cpu' ? cpuTarget() : standardEngine;
 }
 
-function engineOf({ engine, provider, threads }: Place): TrainingEngine {
+function engineOf({ engine, provider, threads }: NetworkOptions): TrainingEngine {
   if (engine === 'tfjs') return tfjsEngine({ threads });
   const loops = provider === 'cpu' || provider === 'cuda';
   return loops ? loopEngine({ provider, threads }) : residentEngine({ provider, threads });
