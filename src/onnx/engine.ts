@@ -53,7 +53,7 @@ export const tfjsTarget: Engine = { provider: 'tfjs', features: new Set<Feature>
 /**
  * An engine with products in half precision. Sums are float32 in CUDA's kernels: onnxruntime asks cuBLAS for
  * CUBLAS_COMPUTE_32F (`HalfGemmOptions`), and cuDNN's convolutions of halves for CUDNN_DATA_FLOAT. WebGPU's shaders sum in
- * the type of their result; of the others nothing is known.
+ * the type of their operands; of the others nothing is known.
  */
 export function halfEngine({ provider, features }: Engine, runsOn: string): Engine {
   const sums: Feature[] = runsOn === 'cuda' ? ['float16.longSums'] : [];

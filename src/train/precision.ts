@@ -57,7 +57,9 @@ export async function halfComplaint(provider: ConcreteProvider): Promise<string 
     });
     return wrong < 0 ? undefined : `its ${expected[wrong].op} of halves is wrong`;
   } catch (error) {
-    return (error as Error).message;
+    const { message } = error as Error;
+    const lacking = provider === 'webgpu' && message.includes('requires f16');
+    return lacking ? 'this adapter has no shader-f16' : message;
   }
 }
 

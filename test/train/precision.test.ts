@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mnistConvNet } from '../../models/index.js';
+import { mnistConvNet, resnet } from '../../models/index.js';
 import { emulatedHalf, type Engine, halfEngine, standardEngine } from '../../src/onnx/engine.js';
 import { GraphBuilder, type Value } from '../../src/onnx/builder.js';
 import { LONGEST_SUM } from '../../src/onnx/half.js';
@@ -171,6 +171,22 @@ describe('the loss scale', () => {
     expect(Number.isFinite(loss[1])).toBe(false);
     expect(Number.isFinite(loss[2])).toBe(true);
     expect(scaleOf(await run.state())).toEqual([2 ** 14, 1]);
+    await run.close();
+  });
+
+  it('leaves running statistics as they were, too', async () => {
+    const file = { path: '', folder: '.', bytes: new Uint8Array(), model: resnet({ depth: 8 }) };
+    const graph = await trainingGraph(file, await analyse(file), 2);
+    const { run } = await open(graph, { optimizer: sgd, proximal: undefined, batchNorm: 'live' });
+    const before = await run.state();
+    const feeds = {
+      [graph.inputs[0].name]: drawn([1, 2, 3, 32, 32], 1, 1e6),
+      target: { dtype: 'int64', dims: [1, 2], data: BigInt64Array.of(1n, 2n) } as Tensor,
+      rate: float32([1], [0.1]),
+    };
+    expect(Array.from((await run.run(feeds)).skipped)).toEqual([1]);
+    expect([...graph.state].length).toBeGreaterThan(0);
+    expectSame(await run.state(), before);
     await run.close();
   });
 
