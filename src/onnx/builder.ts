@@ -1,8 +1,8 @@
 import { type DType, dtypeCodes, float32, int64, type Tensor } from '../tensor/tensor.js';
-import type { AttributeValue } from './attributes.js';
+import { Attributes, type AttributeValue } from './attributes.js';
 import { BlockedForms, lifted, plainForm, wholeBlocks } from './blocked.js';
 import { type Engine, standardEngine } from './engine.js';
-import { type Again, emitHalf, HalfForms, hasHalf, noteMove } from './half.js';
+import { type Again, emitHalf, HalfForms, hasHalf, type Kind, noteMove } from './half.js';
 import { makeNode, makeTensor } from './make.js';
 import type { NodeProto, TensorProto } from './proto.js';
 
@@ -115,11 +115,13 @@ export class GraphBuilder {
     }
     const again: Again = (operands, output) => this.place(op, operands, [output], attributes, domain)[0];
     const [{ dtype, shape, name = this.scoped(op) }] = outputs;
-    const half = outputs.length === 1 && emitHalf(this, { op, domain }, inputs, { dtype, shape, name }, again);
+    const int: Kind['int'] = (key, otherwise) => Number(attributes[key] ?? otherwise);
+    const kind: Kind = { op, domain, int };
+    const half = outputs.length === 1 && emitHalf(this, kind, inputs, { dtype, shape, name }, again);
     if (half) return [half];
     const values = this.place(op, inputs, outputs, attributes, domain);
     this.noteSum(op, inputs);
-    if (values.length === 1) noteMove(this, { op, domain }, inputs, values[0], again);
+    if (values.length === 1) noteMove(this, kind, inputs, values[0], again);
     return values;
   }
 
@@ -175,7 +177,9 @@ export class GraphBuilder {
       return [plainForm(this, { block, channels: shape[1] }, only.name)];
     }
     const again: Again = (operands, output) => this.placeCopy(node, operands, [output])[0]!;
-    const kind = { op: node.opType, domain: node.domain ?? '' };
+    const attributes = new Attributes(node);
+    const int: Kind['int'] = (key, otherwise) => attributes.int(key, otherwise);
+    const kind: Kind = { op: node.opType, domain: node.domain ?? '', int };
     const half = only && emitHalf(this, kind, inputs, only, again);
     if (half) return [half];
     const values = this.placeCopy(node, inputs, outputs);

@@ -20,6 +20,14 @@ export type Again = (inputs: readonly (Value | null)[], output: Result) => Value
 
 type Result = Pick<Value, 'dtype' | 'shape'> & { readonly name: string };
 
+/** A node that is about to be emitted. */
+export interface Kind {
+  readonly op: string;
+  readonly domain: string;
+  /** @returns an attribute that is a whole number. */
+  int(name: string, otherwise: number): number;
+}
+
 /** How a value came about that only moves elements of others. */
 interface Move {
   readonly inputs: readonly (Value | null)[];
@@ -68,9 +76,12 @@ export function hasHalf({ features }: Engine): boolean {
 /**
  * Terms that a kernel may sum up in half precision: a sum of so many equal terms no longer grows, for the next number after
  * 2¹¹ = 2048 is 2050. The sums in a dense layer's weight gradient run over the batch, in a convolution's over the pixels of an
- * image (those over the images are float32); longer ones stay in float32 where the engine's kernels don't sum in it.
+ * image (those over the images are float32). Where the engine's kernels don't sum in float32 a product with longer ones is cut
+ * into the sum of several, or stays in float32.
  */
 export const LONGEST_SUM = 2048;
+/** Products that one is cut into at most. */
+const MOST_PARTS = 8;
 
 const MICROSOFT = 'com.microsoft';
 const products: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm', `${MICROSOFT}.FusedMatMul`]);
@@ -85,14 +96,18 @@ const movers: ReadonlySet<string> = new Set(
  */
 export function emitHalf(
   g: GraphBuilder,
-  node: { readonly op: string; readonly domain: string },
+  node: Kind,
   inputs: readonly (Value | null)[],
   output: Result,
   again: Again,
 ): Value | undefined {
   if (!g.halves.on || !isProduct(node) || !allFloat32(inputs) || output.dtype !== 'float32') return undefined;
-  const long = termsOf(node.op, inputs, output.shape) > LONGEST_SUM;
-  if (long && !g.engine.features.has('float16.longSums')) return undefined;
+  if (g.engine.features.has('float16.longSums')) return halfProduct(g, inputs, output, again);
+  const parts = Math.ceil(termsOf(node.op, inputs, output.shape) / LONGEST_SUM);
+  return parts > 1 ? sumOfParts(g, node, inputs, output, parts, again) : halfProduct(g, inputs, output, again);
+}
+
+function halfProduct(g: GraphBuilder, inputs: readonly (Value | null)[], output: Result, again: Again): Value {
   const operands = inputs.map((v) => v && halfOf(g, v));
   const { shape, name } = output;
   const half = again(operands, { dtype: storedAs(g), shape, name: halfName(name) });
@@ -106,10 +121,44 @@ export function emitHalf(
   return result;
 }
 
+/** Cuts a product along what it sums over: the parts are summed up in float32, the first one takes the bias. */
+function sumOfParts(
+  g: GraphBuilder,
+  node: Kind,
+  [a, b, ...bias]: readonly (Value | null)[],
+  output: Result,
+  parts: number,
+  again: Again,
+): Value | undefined {
+  const axes = summedAxes(node, a!, b!);
+  if (!axes || parts > MOST_PARTS || a!.shape[axes[0]] < parts) return undefined;
+  const size = Math.ceil(a!.shape[axes[0]] / parts);
+  // So that halves are cut, not cast again and again.
+  for (const operand of [a!, b!]) halfOf(g, operand);
+  let sum: Value | undefined;
+  for (let from = 0; from < a!.shape[axes[0]]; from += size) {
+    const [x, y] = [a!, b!].map((v, i) => g.slice(v, [axes[i]], [from], [from + size]));
+    const part = halfProduct(g, sum ? [x, y] : [x, y, ...bias], { ...output, name: `${output.name}/part` }, again);
+    const last = from + size >= a!.shape[axes[0]];
+    const like = { ...output, name: last ? output.name : `${output.name}/sum` };
+    sum = sum ? g.emit('Add', [sum, part], [like])[0] : part;
+  }
+  return sum;
+}
+
+/** @returns the axis of either operand that a product sums over; undefined where it has none that can be cut. */
+function summedAxes({ op, int }: Kind, a: Value, b: Value): readonly [number, number] | undefined {
+  const [ranks, single] = [[a, b].map((v) => v.shape.length), int('group', 1) === 1];
+  if (op === 'Conv') return single ? [1, 1] : undefined;
+  if (op === 'ConvTranspose') return single ? [1, 0] : undefined;
+  if (op === 'Gemm') return [int('transA', 0) ? 0 : 1, int('transB', 0) ? 1 : 0];
+  return op === 'MatMul' && ranks.every((r) => r >= 2) ? [ranks[0] - 1, ranks[1] - 2] : undefined;
+}
+
 /** Remembers a node that only moves elements. */
 export function noteMove(
   g: GraphBuilder,
-  node: { readonly op: string; readonly domain: string },
+  node: Kind,
   inputs: readonly (Value | null)[],
   output: Value,
   again: Again,
@@ -159,7 +208,7 @@ function halfName(name: string): string {
   return `${name}/half`;
 }
 
-function isProduct({ op, domain }: { readonly op: string; readonly domain: string }): boolean {
+function isProduct({ op, domain }: Kind): boolean {
   return products.has(domain === '' ? op : `${domain}.${op}`);
 }
 

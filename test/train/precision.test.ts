@@ -118,8 +118,8 @@ describe('products in half precision', () => {
     expect(casts).toHaveLength(2 + 3);
   });
 
-  it('stay in float32 outside of the passes over the model, and where a sum is too long for half precision', () => {
-    const length = LONGEST_SUM + 1;
+  it('stay in float32 outside of the passes over the model, and where a sum is far too long for half precision', () => {
+    const length = 100 * LONGEST_SUM;
     for (const [engine, inside, casts] of [
       [real, false, 0],
       [real, true, 0],
@@ -131,6 +131,43 @@ describe('products in half precision', () => {
       else product();
       expect(opsOf(g).filter((op) => op === 'Cast')).toHaveLength(casts);
     }
+  });
+
+  it('are cut where a sum is too long for half precision, and their parts are summed in float32', async () => {
+    const narrow: Engine = { provider: 'any', features: new Set(['float16.emulated'] as const) };
+    const long = 2 * LONGEST_SUM + 5;
+    const shapes: Record<string, readonly number[]> = {
+      a: [3, long],
+      b: [long, 2],
+      c: [2],
+      x: [1, 500, 4, 4],
+      w: [6, 500, 3, 3],
+    };
+    const feeds = Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, drawn(shape, i + 1)]));
+    const found: Tensor[][] = [];
+    for (const engine of [standardEngine, narrow]) {
+      const g = new GraphBuilder(engine);
+      const { a, b, c, x, w } = Object.fromEntries(Object.entries(shapes).map(([n, shape]) => [n, given(g, n, shape)]));
+      const outputs = g.inHalf(() => {
+        const window = { kernel_shape: [3, 3] };
+        const [y] = g.emit('Conv', [x, w], [{ dtype: 'float32', shape: [1, 6, 2, 2] }], window);
+        const turned = g.gemm(g.transpose(a, [1, 0]), g.transpose(b, [1, 0]), {
+          transA: true,
+          transB: true,
+          alpha: 2,
+          c,
+        });
+        return [g.matMul(a, b), turned, y];
+      });
+      found.push(await evaluate(g, feeds, outputs));
+      const count = (op: string) => opsOf(g).filter((o) => o === op).length;
+      if (engine === narrow) expect(['MatMul', 'Gemm', 'Conv'].map(count)).toEqual([3, 3, 3]);
+    }
+    found[0].forEach((expected, i) => {
+      const { error } = worst(found[1][i].data as Float32Array, expected.data as Float32Array);
+      expect(error).toBeGreaterThan(0);
+      expect(error).toBeLessThan(0.3);
+    });
   });
 
   it('cast every weight once in a step, however many micro-batches it has', () => {
