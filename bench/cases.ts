@@ -10,6 +10,7 @@ import { groupslStrip } from './cases/groupslStrip.js';
 import { handKeypoint } from './cases/handKeypoint.js';
 import { mnistCntk } from './cases/mnistCntk.js';
 import { mnistPaper } from './cases/mnistPaper.js';
+import { mnistPrecision } from './cases/mnistPrecision.js';
 import { mnistScratch } from './cases/mnistScratch.js';
 import { reference } from './cases/reference.js';
 import { resnet20Cifar10 } from './cases/resnet20Cifar10.js';
@@ -53,6 +54,7 @@ export interface Case {
 const cases: readonly Case[] = [
   mnistPaper,
   mnistScratch,
+  mnistPrecision,
   handKeypoint,
   mnistCntk,
   resnet20Cifar10,

@@ -7,6 +7,7 @@ import {
   groupingNames,
   lossNames,
   optimizerNames,
+  precisionNames,
   regularizerNames,
 } from '../src/options.js';
 import { addCommon, addData, addForce, addRun, addWeightChoice, choice } from './options.js';
@@ -44,6 +45,9 @@ export function addCompress(command: Command, terminal: Terminal): void {
     .option('--checkpoint <folder>', 'save the state there; the same command continues from it');
   command.optionsGroup('Running:');
   command.addOption(choice('--engine <name>', 'what executes training steps (default: auto)', engineNames));
+  command.addOption(
+    choice('--precision <name>', 'products of training steps in halves, on a GPU (default: fp32)', precisionNames),
+  );
   addForce(addRun(command));
   addCommon(command).action(async (input: string, output: string, flags: Flags) => {
     const { json, quiet, debug, ...options } = flags;

@@ -39,6 +39,7 @@ export type {
   LossName,
   EngineName,
   OptimizerName,
+  PrecisionName,
   RegularizerName,
   RunOptions,
   StripOptions,

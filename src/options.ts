@@ -8,6 +8,7 @@ export const augmentNames = ['none', 'flip', 'crop-flip', 'shift'] as const;
 export const layoutNames = ['nchw', 'nhwc', 'nchw-bgr', 'nhwc-bgr'] as const;
 export const engineNames = ['auto', 'onnxruntime', 'tfjs'] as const;
 export const optimizerNames = ['sgd', 'adam', 'adamw'] as const;
+export const precisionNames = ['fp32', 'fp16'] as const;
 
 export type LossName = (typeof lossNames)[number];
 export type RegularizerName = (typeof regularizerNames)[number];
@@ -16,6 +17,7 @@ export type AugmentName = (typeof augmentNames)[number];
 export type LayoutName = (typeof layoutNames)[number];
 export type EngineName = (typeof engineNames)[number];
 export type OptimizerName = (typeof optimizerNames)[number];
+export type PrecisionName = (typeof precisionNames)[number];
 
 /** Shapes of inputs whose free axes the data does not bind: one for the only input, or by input name. */
 export type InputShapes = readonly number[] | Readonly<Record<string, readonly number[]>>;
@@ -97,6 +99,11 @@ export interface CompressOptions extends CallOptions, RunOptions, DataOptions {
    * TensorFlow.js where only that reaches a GPU.
    */
   readonly engine?: EngineName;
+  /**
+   * `fp16`: products of training steps in half precision, weights and all else in float32, with a loss scale; on a GPU
+   * provider. Default `fp32`.
+   */
+  readonly precision?: PrecisionName;
   readonly optimizer?: OptimizerName;
   readonly lr?: number;
   /** A folder: the state is saved there, and a run with the same options continues from it. */

@@ -17,6 +17,7 @@ import type { TrainingRun } from '../train/engine.js';
 import type { Matched } from '../train/loss.js';
 import { matchedOutputs } from '../train/match.js';
 import type { NetworkOptions } from '../train/network.js';
+import { requirePrecision } from '../train/precision.js';
 import { chooseRecipe, type Recipe } from '../train/recipe.js';
 import type { SourceOptions } from '../train/source.js';
 import { openTeacher, type Teacher } from '../train/teacher.js';
@@ -67,7 +68,7 @@ const PROVED_ON = 64;
 /** Reads the model and the data and settles every choice that the options leave open. */
 export async function openJob(options: CompressOptions): Promise<Job> {
   const started = performance.now();
-  const { seed = 0, onEvent = () => {}, timeBudget, threads = defaultThreads() } = options;
+  const { seed = 0, onEvent = () => {}, timeBudget, threads = defaultThreads(), precision = 'fp32' } = options;
   const choices: Choice[] = [];
   const warnings: string[] = [];
   const tell = (event: CompressEvent) => {
@@ -89,6 +90,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   const { file, analysis } = await openToCut(given, options, { every: true });
   for (const note of file.notes) choose({ what: 'model', value: note, why: 'channels and gradients need their nodes' });
   const place = await choosePlace(options, threads, { choose, warn });
+  await requirePrecision(precision, place.now());
   let ran: Ran = place.now();
   const meaning = meaningOf(file.model);
 
@@ -165,6 +167,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       train,
       keep,
       threads,
+      precision,
       onRun: (run) => {
         ran = { engine: run.engine, provider: run.provider };
       },

@@ -21,7 +21,8 @@ export async function openPlaced(
   options: Pick<NetworkOptions, 'optimizer' | 'state' | 'sparsity' | 'distillation'>,
   teacher?: Teacher,
 ): Promise<Network> {
-  const open = () => openNetwork(file, analysis, { ...job.network, ...job.place.now(), ...options });
+  const open = () =>
+    openNetwork(file, analysis, { ...job.network, ...precisionOn(job), ...job.place.now(), ...options });
   const { provider } = job.place.now();
   if (provider === 'cpu') return open();
   const asked = (job.options.provider ?? 'auto') !== 'auto';
@@ -42,6 +43,11 @@ export async function openPlaced(
     job.place.leave(`a step takes ${there} on ${provider}, ${here} on the cpu`);
   } else job.place.prove();
   return open();
+}
+
+/** Half precision is for devices. */
+function precisionOn({ network, place }: Job): Pick<NetworkOptions, 'precision'> {
+  return { precision: place.now().provider === 'cpu' ? 'fp32' : network.precision };
 }
 
 async function trialOf(

@@ -110,5 +110,6 @@ function used({ options, recipe, network, place, seed }: Job): Record<string, un
     recoverEpochs: recipe.recover.epochs,
     threads: network.threads,
     ...place.now(),
+    precision: network.precision,
   };
 }

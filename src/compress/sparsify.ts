@@ -2,6 +2,7 @@ import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { analyse } from '../shape/analyse.js';
 import type { Phase } from '../train/recipe.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { type LambdaSchedule, rampedLambda, type SteeredLambda, steeredLambda } from '../train/schedule.js';
 import { batchSource } from '../train/source.js';
 import { type TrainOutcome, type TrainPosition, type TrainProgress, train } from '../train/trainer.js';
@@ -77,6 +78,7 @@ export async function sparsify(
     let alive = units;
     let outcome: TrainOutcome;
     let slots: ModelProto[];
+    let shapeless: Map<string, Tensor>;
     try {
       outcome = await train(
         network.run,
@@ -105,6 +107,7 @@ export async function sparsify(
       );
       file = await network.trained();
       slots = await network.slots();
+      shapeless = await network.shapeless();
     } finally {
       await network.close();
     }
@@ -114,7 +117,7 @@ export async function sparsify(
     if (outcome !== 'stopped' || position.step >= total)
       return { file, outcome, cuts, steering: steeringOf(lambda, boldness) };
     analysis = await analyse(file, job.analysis.options);
-    state = slotState(removal.slots, recipe.optimizer);
+    state = new Map([...slotState(removal.slots, recipe.optimizer), ...shapeless]);
   }
 }
 

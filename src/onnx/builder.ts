@@ -1,7 +1,8 @@
 import { type DType, dtypeCodes, float32, int64, type Tensor } from '../tensor/tensor.js';
-import type { AttributeValue } from './attributes.js';
+import { Attributes, type AttributeValue } from './attributes.js';
 import { BlockedForms, lifted, plainForm, wholeBlocks } from './blocked.js';
 import { type Engine, standardEngine } from './engine.js';
+import { type Again, emitHalf, HalfForms, hasHalf, type Kind, noteMove } from './half.js';
 import { makeNode, makeTensor } from './make.js';
 import type { NodeProto, TensorProto } from './proto.js';
 
@@ -30,6 +31,8 @@ export class GraphBuilder {
   readonly domains = new Set<string>();
   /** Which values also lie in onnxruntime's blocked layout. */
   readonly blocked = new BlockedForms();
+  /** Which values have a half-precision form. */
+  readonly halves: HalfForms;
   /** Types of all values that nodes and initializers of this graph and of its subgraphs make. */
   readonly values: Map<string, ValueType>;
   private readonly taken: Set<string>;
@@ -46,6 +49,7 @@ export class GraphBuilder {
   ) {
     this.taken = outer ? outer.taken : new Set();
     this.values = outer ? outer.values : new Map();
+    this.halves = new HalfForms(outer?.halves);
   }
 
   /** Claims the name of a value that comes from outside (an input of the graph). */
@@ -71,6 +75,17 @@ export class GraphBuilder {
     }
   }
 
+  /** Runs `emit` with products in half precision where the engine has it. */
+  inHalf<T>(emit: () => T): T {
+    const outer = this.halves.on;
+    this.halves.on = hasHalf(this.engine);
+    try {
+      return emit();
+    } finally {
+      this.halves.on = outer;
+    }
+  }
+
   /** @returns a name that no other value of this graph has. */
   unique(name: string): string {
     let candidate = name;
@@ -81,7 +96,7 @@ export class GraphBuilder {
 
   /**
    * Emits any operator. `outputs` are their dtypes and shapes; `null` inputs are omitted optional ones.
-   * An elementwise one is emitted in the blocked layout where an operand lies in it.
+   * An elementwise one is emitted in the blocked layout where an operand lies in it, a product in half precision.
    */
   emit(
     op: string,
@@ -98,9 +113,20 @@ export class GraphBuilder {
       this.noteSum(op, blocks);
       return [plainForm(this, { block, channels: shape[1] }, name)];
     }
+    const again: Again = (operands, output) => this.place(op, operands, [output], attributes, domain)[0];
+    const [{ dtype, shape, name = this.scoped(op) }] = outputs;
+    const int: Kind['int'] = (key, otherwise) => Number(attributes[key] ?? otherwise);
+    const kind: Kind = { op, domain, int };
+    const half = outputs.length === 1 && emitHalf(this, kind, inputs, { dtype, shape, name }, again);
+    if (half) return [half];
     const values = this.place(op, inputs, outputs, attributes, domain);
     this.noteSum(op, inputs);
+    if (values.length === 1) noteMove(this, kind, inputs, values[0], again);
     return values;
+  }
+
+  private scoped(op: string): string {
+    return this.scope ? `${this.scope}/${op}` : op;
   }
 
   private noteSum(op: string, [a, b]: readonly (Value | null)[]): void {
@@ -118,7 +144,7 @@ export class GraphBuilder {
     const values = outputs.map((o) => ({
       dtype: o.dtype,
       shape: o.shape,
-      name: this.unique(o.name ?? (this.scope ? `${this.scope}/${op}` : op)),
+      name: this.unique(o.name ?? this.scoped(op)),
     }));
     values.forEach((v) => this.note(v));
     this.nodes.push(
@@ -150,6 +176,22 @@ export class GraphBuilder {
       this.noteSum(node.opType, blocks);
       return [plainForm(this, { block, channels: shape[1] }, only.name)];
     }
+    const again: Again = (operands, output) => this.placeCopy(node, operands, [output])[0]!;
+    const attributes = new Attributes(node);
+    const int: Kind['int'] = (key, otherwise) => attributes.int(key, otherwise);
+    const kind: Kind = { op: node.opType, domain: node.domain ?? '', int };
+    const half = only && emitHalf(this, kind, inputs, only, again);
+    if (half) return [half];
+    const values = this.placeCopy(node, inputs, outputs);
+    if (values.length === 1 && values[0]) noteMove(this, kind, inputs, values[0], again);
+    return values;
+  }
+
+  private placeCopy(
+    node: NodeProto,
+    inputs: readonly (Value | null)[],
+    outputs: readonly ({ dtype: DType; shape: readonly number[]; name: string } | undefined)[],
+  ): (Value | undefined)[] {
     if (node.domain) this.domains.add(node.domain);
     const values = outputs.map((o) => o && { dtype: o.dtype, shape: o.shape, name: this.unique(o.name) });
     for (const v of values) if (v) this.note(v);
@@ -172,6 +214,7 @@ export class GraphBuilder {
       if (node.name) node.name = renamed(node.name);
     }
     this.blocked.rename(names);
+    this.halves.rename(names);
     for (const [name, to] of names) {
       const type = this.values.get(name);
       if (type) this.values.set(to, type);
@@ -315,8 +358,9 @@ export class GraphBuilder {
     return this.one('Where', [condition, x, y], shape, {}, typed.dtype);
   }
 
-  cast(x: Value, dtype: DType): Value {
-    return x.dtype === dtype ? x : this.one('Cast', [x], x.shape, { to: dtypeCodes[dtype] }, dtype);
+  cast(x: Value, dtype: DType, name?: string): Value {
+    if (x.dtype === dtype) return x;
+    return this.emit('Cast', [x], [{ dtype, shape: x.shape, name }], { to: dtypeCodes[dtype] })[0];
   }
 
   /** Matrix product with NumPy's broadcasting of leading axes; operands of two or more axes. */

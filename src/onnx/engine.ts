@@ -12,6 +12,12 @@ export type Feature =
   | 'Conv'
   /** Gradient kernels of convolutions, pools and norms, as operators of the domain {@link NATIVE}. */
   | 'native'
+  /** Products of half-precision operands (see half.ts). */
+  | 'float16'
+  /** The same by float32 kernels on rounded numbers: what it does to training can be seen on any machine. */
+  | 'float16.emulated'
+  /** Kernels that sum products of halves up in float32. */
+  | 'float16.longSums'
   /** Convolutions in the blocked layout of 16 channels (see blocked.ts), which only some processors have. */
   | 'nchwc16';
 
@@ -55,3 +61,19 @@ export const NATIVE = 'org.tensorflow';
 
 /** TensorFlow.js, which executes the step graph operator by operator. */
 export const tfjsTarget: Engine = { provider: 'tfjs', features: new Set<Feature>(['native', 'Loop', 'Conv']) };
+
+/**
+ * An engine with products in half precision. Sums are float32 in CUDA's kernels: onnxruntime asks cuBLAS for
+ * CUBLAS_COMPUTE_32F (`HalfGemmOptions`), and cuDNN's convolutions of halves for CUDNN_DATA_FLOAT. WebGPU's shaders sum in
+ * the type of their operands; of the others nothing is known.
+ */
+export function halfEngine({ provider, features }: Engine, runsOn: string): Engine {
+  const sums: Feature[] = runsOn === 'cuda' ? ['float16.longSums'] : [];
+  return { provider, features: new Set<Feature>([...features, 'float16', ...sums]) };
+}
+
+/** Acts like the forms that GPUs are given, on any processor, and rounds as they do. */
+export const emulatedHalf: Engine = {
+  provider: 'any',
+  features: new Set<Feature>([...standardEngine.features, 'float16.emulated', 'float16.longSums']),
+};

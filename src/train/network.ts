@@ -1,9 +1,10 @@
-import { type Engine, standardEngine, tfjsTarget, webgpuEngine } from '../onnx/engine.js';
+import { type Engine, halfEngine, standardEngine, tfjsTarget, webgpuEngine } from '../onnx/engine.js';
+import { hasHalf } from '../onnx/half.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
 import { specOf } from '../ops/index.js';
 import { isRefusal } from '../ops/spec.js';
-import type { GroupingName, LossName, RegularizerName } from '../options.js';
+import type { GroupingName, LossName, PrecisionName, RegularizerName } from '../options.js';
 import { relateChannels } from '../prune/channels.js';
 import { sourceOf } from '../prune/strip.js';
 import { type UnitGroups, unitsOf } from '../prune/units.js';
@@ -18,6 +19,7 @@ import type { ChosenEngine } from './chooseEngine.js';
 import type { StepGraph, TrainingEngine, TrainingRun } from './engine.js';
 import { loopEngine } from './loop.js';
 import type { Distillation, Matched } from './loss.js';
+import { shapelessState } from './lossScale.js';
 import type { OptimizerOptions } from './optimizer.js';
 import type { LayerWeight } from './proximal.js';
 import type { Patience } from './remote.js';
@@ -55,6 +57,10 @@ export interface NetworkOptions {
   readonly threads: number;
   /** With devices; see `openRemote`. */
   readonly patience?: Patience;
+  /** Of the products in a step (default: fp32). */
+  readonly precision?: PrecisionName;
+  /** What the step is compiled for (default: what engine, provider and precision say). */
+  readonly target?: Engine;
   /** Told what a step was loaded into. */
   readonly onRun?: (run: TrainingRun) => void;
 }
@@ -80,6 +86,8 @@ export interface Network {
   trained(): Promise<OnnxFile>;
   /** @returns that model with each of the optimizer's slots in place of the weights. */
   slots(): Promise<ModelProto[]>;
+  /** @returns the state that depends on no shape of the model, and so goes on when units were cut. */
+  shapeless(): Promise<Map<string, Tensor>>;
   close(): Promise<void>;
 }
 
@@ -103,6 +111,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const { sparsity } = options;
   const exponent = sparsity?.savingExponent;
   const weights = exponent === undefined ? undefined : strengths(groups.families, graph, exponent, unscaled);
+  const target = await targetOf(options);
   const step = buildStep(graph, {
     loss: options.loss,
     output: options.output,
@@ -113,7 +122,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     clipNorm: options.clipNorm,
     undrawn: options.undrawn,
     distillation: options.distillation,
-    target: await targetOf(options),
+    target,
     proximal: sparsity && {
       regularizer: sparsity.regularizer,
       grouping: sparsity.grouping,
@@ -132,20 +141,21 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     step,
     run,
     trained: async () => withWeights(file, graph, await run.state()),
+    shapeless: async () => (hasHalf(target) ? shapelessState(await run.state()) : new Map()),
     slots: async () => slotModels(file, graph, await run.state(), options.optimizer),
     close: () => run.close(),
   };
 }
 
-type Place = Pick<NetworkOptions, 'engine' | 'provider' | 'threads' | 'patience'>;
-
-async function targetOf({ engine, provider }: Place): Promise<Engine> {
+async function targetOf({ engine, provider, precision, target }: NetworkOptions): Promise<Engine> {
+  if (target) return target;
   if (engine === 'tfjs') return tfjsTarget;
   if (provider === 'cpu') return cpuTarget();
-  return provider === 'webgpu' ? webgpuEngine : standardEngine;
+  const device = provider === 'webgpu' ? webgpuEngine : standardEngine;
+  return precision === 'fp16' ? halfEngine(device, provider) : device;
 }
 
-function engineOf({ engine, provider, threads, patience }: Place): TrainingEngine {
+function engineOf({ engine, provider, threads, patience }: NetworkOptions): TrainingEngine {
   if (engine === 'tfjs') return tfjsEngine({ threads });
   const loops = provider === 'cpu' || provider === 'cuda';
   return loops ? loopEngine({ provider, threads }, patience) : residentEngine({ provider, threads }, patience);

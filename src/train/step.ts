@@ -2,14 +2,17 @@ import { gradients } from '../autodiff/backward.js';
 import { emitForward } from '../autodiff/forward.js';
 import { GraphBuilder, type Value, sameShape } from '../onnx/builder.js';
 import type { Engine } from '../onnx/engine.js';
+import { halfOf, hasHalf } from '../onnx/half.js';
 import { makeGraph, makeValueInfo } from '../onnx/make.js';
 import { tidied } from '../onnx/tidied.js';
 import { specOf } from '../ops/index.js';
+import type { LowerContext } from '../ops/spec.js';
 import type { LossName } from '../options.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
 import { type Distillation, emitLoss, type Matched, scoresOf, targetOf } from './loss.js';
+import { emitFinite, emitScaleUpdate, firstScale, keptUnless, lossScale } from './lossScale.js';
 import { emitUpdate, type OptimizerOptions, slotName, slotsOf } from './optimizer.js';
 import { emitProximal, type PenalisedFamily, type ProximalOptions, type Stepped, toAxis } from './proximal.js';
 
@@ -31,7 +34,7 @@ export interface StepOptions {
   readonly microBatches?: number;
   /** Limit of the global ℓ₂ norm of the gradient; absent: none. */
   readonly clipNorm?: number;
-  /** What will run the step: rules may choose faster forms by it. */
+  /** What will run the step: rules may choose faster forms by it. One with half precision gets a loss scale as well. */
   readonly target?: Engine;
   /** Nothing is drawn at random (Dropout lets all pass): steps can be compared between devices. */
   readonly undrawn?: boolean;
@@ -113,27 +116,29 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
     usesPhase = true;
     return fed.get(feedNames.phase)!;
   };
+  const scaling = hasHalf(g.engine) ? lossScale(given) : undefined;
+  const from: PassInputs = { fed, parameters, statistics, phase, scale: scaling?.scale };
   const emitSeveral = g.engine.features.has('Loop') ? emitMicroBatches : emitUnrolled;
-  const pass =
-    micro > 1
-      ? emitSeveral(g, graph, options, micro, fed, parameters, statistics, phase)
-      : emitPass(g, graph, options, fed, parameters, statistics, phase);
+  const pass = micro > 1 ? emitSeveral(g, graph, options, micro, from) : emitPass(g, graph, options, from);
 
   const families = options.proximal?.grouping === 'channel' ? options.proximal.families : [];
   const slotNames = slotsOf(options.optimizer);
   const masks =
     slotNames.length > 0 ? liveMasks(g, families, parameters, given) : { alive: new Map(), byParameter: new Map() };
 
-  const gradientScale = options.clipNorm === undefined ? undefined : emitClip(g, pass.gradients, options.clipNorm);
+  const { clipNorm } = options;
+  const squares = scaling || clipNorm !== undefined ? sumOfSquares(g, pass.gradients) : undefined;
+  const finite = scaling && squares && emitFinite(g, pass.loss, squares);
+  const gradientScale = emitGradientScale(g, squares, clipNorm, scaling?.scale);
   const stepped = new Map<string, Stepped>();
-  const state: StateSlot[] = [];
+  const updated: StateSlot[] = [];
   const initialZeros: StateSlot[] = [];
   for (const [name, parameter] of parameters) {
     const gradient = pass.gradients.get(name);
     if (!gradient) continue;
     g.within(name, () => {
       const slots = slotNames.map((slot) => given(slotName(name, slot), 'float32', parameter.shape));
-      const updated = emitUpdate(g, options.optimizer, parameter, gradient, slots, {
+      const update = emitUpdate(g, options.optimizer, parameter, gradient, slots, {
         rate: fed.get(feedNames.rate)!,
         correction1: fed.get(feedNames.correction1),
         correction2: fed.get(feedNames.correction2),
@@ -141,9 +146,9 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
         gradientScale,
         decays: parameter.shape.length > 1,
       });
-      stepped.set(name, { value: updated.parameter, stepSize: updated.stepSize });
+      stepped.set(name, { value: update.parameter, stepSize: update.stepSize });
       slots.forEach((slot, i) => {
-        initialZeros.push({ name: slot.name, next: updated.slots[i].name, dtype: 'float32', shape: slot.shape });
+        initialZeros.push({ name: slot.name, next: update.slots[i].name, dtype: 'float32', shape: slot.shape });
       });
     });
   }
@@ -162,10 +167,11 @@ export function buildStep(graph: TrainingGraph, options: StepOptions): StepGraph
       if (after) initialZeros.push({ name: mask.name, next: after.name, dtype: 'float32', shape: mask.shape });
     }
   }
-  for (const [name, value] of next) state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
-  for (const [name, value] of pass.statistics)
-    state.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
-  state.push(...initialZeros);
+  for (const [name, value] of [...next, ...pass.statistics])
+    updated.push({ name, next: value.name, dtype: 'float32', shape: value.shape });
+  updated.push(...initialZeros);
+  const state = finite ? [...keptUnless(g, finite, updated), ...emitScaleUpdate(g, finite, scaling)] : updated;
+  if (finite) metrics.push({ name: 'skipped', value: g.cast(g.not(finite), 'float32').name });
   // Parameters that no gradient reaches stay what they are.
   for (const [name, value] of [...parameters, ...statistics]) {
     const known = state.some((s) => s.name === name);
@@ -191,7 +197,7 @@ export function initialState(
       if (given && sameShape(given.dims, s.shape)) return [s.name, given];
       const known = graph.parameters.get(s.name) ?? graph.constants.get(s.name);
       if (known) return [s.name, known];
-      const data = new Float32Array(sizeOf(s.shape));
+      const data = new Float32Array(sizeOf(s.shape)).fill(firstScale(s.name) ?? 0);
       if (s.name.startsWith(ALIVE)) data.fill(1);
       return [s.name, float32(s.shape, data)];
     }),
@@ -208,33 +214,32 @@ interface Pass {
   readonly statistics: Map<string, Value>;
 }
 
-function emitPass(
-  g: GraphBuilder,
-  graph: TrainingGraph,
-  options: StepOptions,
-  fed: ReadonlyMap<string, Value>,
-  parameters: ReadonlyMap<string, Value>,
-  statistics: ReadonlyMap<string, Value>,
-  phase: () => Value,
-): Pass {
+/** What a pass over the model reads. */
+interface PassInputs {
+  readonly fed: ReadonlyMap<string, Value>;
+  readonly parameters: ReadonlyMap<string, Value>;
+  readonly statistics: ReadonlyMap<string, Value>;
+  phase(): Value;
+  /** Factor on the loss's gradient, which all others then have, too. */
+  readonly scale?: Value;
+}
+
+function emitPass(g: GraphBuilder, graph: TrainingGraph, options: StepOptions, from: PassInputs): Pass {
+  const { fed, parameters, statistics, phase, scale } = from;
   const next = new Map(statistics);
   const owner = new Map([...statistics].map(([name, value]) => [value.name, name]));
   let draws = 0;
-  const forward = emitForward(
-    g,
-    graph,
-    new Map([...fed, ...parameters, ...statistics]),
-    {
-      batchNorm: options.batchNorm,
-      update(current, value) {
-        const name = owner.get(current.name);
-        if (name === undefined) throw new Error(`${current.name} is no state of the model`);
-        next.set(name, value);
-      },
-      ...(!options.undrawn && { random: (shape) => uniform(g, phase(), shape, ++draws) }),
+  const context: LowerContext = {
+    batchNorm: options.batchNorm,
+    update(current, value) {
+      const name = owner.get(current.name);
+      if (name === undefined) throw new Error(`${current.name} is no state of the model`);
+      next.set(name, value);
     },
-    specOf,
-  );
+    ...(!options.undrawn && { random: (shape: readonly number[]) => uniform(g, phase(), shape, ++draws) }),
+  };
+  const given = new Map([...fed, ...parameters, ...statistics]);
+  const forward = g.inHalf(() => emitForward(g, graph, given, context, specOf));
   const teacher = fed.get(feedNames.teacher);
   const distillation = options.distillation && teacher && { ...options.distillation, scores: teacher };
   const parts = comparedOf(graph, options).map(({ output, feed, factor }) => {
@@ -243,8 +248,8 @@ function emitPass(
     if (factor === 1) return { name, ...emitted };
     return { name, loss: g.mul(emitted.loss, factor), seed: g.mul(emitted.seed, factor) };
   });
-  const seeds = new Map(parts.map(({ name, seed }) => [name, seed]));
-  const found = gradients(g, forward, seeds, [...parameters.keys()]);
+  const seeds = new Map(parts.map(({ name, seed }) => [name, scale ? g.mul(seed, scale) : seed]));
+  const found = g.inHalf(() => gradients(g, forward, seeds, [...parameters.keys()]));
   const loss = parts.map((p) => p.loss).reduce((a, b) => g.add(a, b));
   // Where outputs are matched the loss is the share of what they tell that is wrong: it is steered by as an error is.
   const right = options.matched && g.mul(g.sub(g.scalar(1), loss), graph.batch);
@@ -260,11 +265,11 @@ function emitMicroBatches(
   graph: TrainingGraph,
   options: StepOptions,
   micro: number,
-  fed: ReadonlyMap<string, Value>,
-  parameters: ReadonlyMap<string, Value>,
-  statistics: ReadonlyMap<string, Value>,
-  phase: () => Value,
+  from: PassInputs,
 ): Pass {
+  const { fed, statistics, phase } = from;
+  // Outside of the Loop, so that a weight is cast once in a step; what no product reads is tidied away.
+  if (hasHalf(g.engine)) for (const parameter of from.parameters.values()) halfOf(g, parameter);
   const inner = new GraphBuilder(g.engine, g);
   const perBatch = feedsPerBatch(graph, options);
   const iteration: Value = { name: inner.unique('micro/iteration'), dtype: 'int64', shape: [] };
@@ -282,15 +287,12 @@ function emitMicroBatches(
   };
   for (const [name, value] of fed) if (perBatch.has(name)) pick(name, value);
   const carried = new Map([...statistics].map(([name, v]) => [name, { ...v, name: inner.unique(`micro/${name}`) }]));
-  const pass = emitPass(
-    inner,
-    graph,
-    options,
-    picked,
-    parameters,
-    carried,
-    () => picked.get(feedNames.phase) ?? pick(feedNames.phase, phase()),
-  );
+  const pass = emitPass(inner, graph, options, {
+    ...from,
+    fed: picked,
+    statistics: carried,
+    phase: () => picked.get(feedNames.phase) ?? pick(feedNames.phase, phase()),
+  });
   const sums = [...pass.gradients].map(([name, value]) => {
     const before: Value = { ...value, name: inner.unique(`micro/${name}/sum`) };
     return { name, before, after: inner.add(before, value) };
@@ -352,19 +354,18 @@ function emitUnrolled(
   graph: TrainingGraph,
   options: StepOptions,
   micro: number,
-  fed: ReadonlyMap<string, Value>,
-  parameters: ReadonlyMap<string, Value>,
-  statistics: ReadonlyMap<string, Value>,
-  phase: () => Value,
+  from: PassInputs,
 ): Pass {
+  const { fed, phase } = from;
   const perBatch = feedsPerBatch(graph, options);
   const pick = (whole: Value, at: number): Value =>
     g.reshape(g.slice(whole, [0], [at], [at + 1]), whole.shape.slice(1));
-  let carried = statistics;
+  let carried = from.statistics;
   const passes = Array.from({ length: micro }, (_, at) =>
     g.within(`batch${at}`, () => {
       const picked = new Map([...fed].map(([name, whole]) => [name, perBatch.has(name) ? pick(whole, at) : whole]));
-      const pass = emitPass(g, graph, options, picked, parameters, carried, () => pick(phase(), at));
+      const own: PassInputs = { ...from, fed: picked, statistics: carried, phase: () => pick(phase(), at) };
+      const pass = emitPass(g, graph, options, own);
       carried = pass.statistics;
       return pass;
     }),
@@ -405,17 +406,31 @@ function liveMasks(
   return { alive, byParameter };
 }
 
-/** Factor that brings the global norm of the gradient down to `limit`; 1 where it is below. */
-function emitClip(g: GraphBuilder, found: ReadonlyMap<string, Value>, limit: number): Value {
+function sumOfSquares(g: GraphBuilder, found: ReadonlyMap<string, Value>): Value {
   return g.within('clip', () => {
-    const squares = [...found.values()].map((v) =>
-      g.reduceSumSquare(
-        v,
-        v.shape.map((_, i) => i),
-      ),
-    );
-    const norm = g.sqrt(squares.reduce((a, b) => g.add(a, b)));
-    return g.min(g.div(g.scalar(limit), g.max(norm, 1e-12)), 1);
+    const all = (v: Value) => v.shape.map((_, i) => i);
+    const squares = [...found.values()].map((v) => (v.shape.length > 0 ? g.reduceSumSquare(v, all(v)) : g.mul(v, v)));
+    return squares.reduce((a, b) => g.add(a, b));
+  });
+}
+
+/**
+ * Factor on all gradients: takes the loss scale out again, and brings their global norm down to `limit` where it is above.
+ * @param squares sum of the squares of the gradients, loss scale included
+ */
+function emitGradientScale(
+  g: GraphBuilder,
+  squares: Value | undefined,
+  limit: number | undefined,
+  scale: Value | undefined,
+): Value | undefined {
+  return g.within('clip', () => {
+    const unscale = scale && g.reciprocal(scale);
+    if (!squares || limit === undefined) return unscale;
+    const scaled = g.sqrt(squares);
+    const norm = unscale ? g.mul(scaled, unscale) : scaled;
+    const clip = g.min(g.div(g.scalar(limit), g.max(norm, 1e-12)), 1);
+    return unscale ? g.mul(clip, unscale) : clip;
   });
 }
 

@@ -2,8 +2,9 @@ import { CgesError } from '../errors.js';
 import { Random } from '../tensor/random.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { FeedSlot, StepGraph, TrainingRun } from './engine.js';
+import { MOST_SKIPPED } from './lossScale.js';
 import type { OptimizerOptions } from './optimizer.js';
-import { type LambdaSchedule, type RateSchedule, rateAt } from './schedule.js';
+import { type LambdaSchedule, type RateSchedule, rateAt, type WindowResult } from './schedule.js';
 import { feedNames } from './step.js';
 
 /** Batches of an epoch, in order. Same epoch, same batches. */
@@ -70,8 +71,8 @@ const SECONDS_PER_RUN = 1;
 const BYTES_PER_RUN = 64e6;
 
 /**
- * Trains through a plan. The state stays in `run`.
- * @throws CgesError DIVERGED when the loss is no longer finite
+ * Trains through a plan. The state stays in `run`. Steps that a loss scale skipped count as steps, but tell nothing.
+ * @throws CgesError DIVERGED when the loss is no longer finite, or too many steps in a row were skipped
  */
 export async function train(
   run: TrainingRun,
@@ -89,6 +90,9 @@ export async function train(
   let done = from.step;
   let perRun = 1;
   let window = emptyWindow();
+  let shown = { loss: Number.NaN } as Pick<TrainProgress, 'loss' | 'accuracy' | 'alive'>;
+  let observed: Omit<WindowResult, 'step'> | undefined;
+  let skipped = 0;
   let prepared: { at: number; count: number; batch: Promise<Record<string, Tensor>> } | undefined;
 
   const extent = (at: number): number => {
@@ -115,11 +119,16 @@ export async function train(
     const next = done + count;
     prepared = next < total ? prepare(next) : undefined;
     const before = performance.now();
-    const metrics = await run.run(feeds);
+    const all = await run.run(feeds);
     const seconds = (performance.now() - before) / 1000;
-    const bad = metrics.loss.findIndex((l) => !Number.isFinite(l));
-    if (bad >= 0) throw diverged(done + bad, plan);
-    window = added(window, metrics, count);
+    skipped = checked(all, skipped, (at) => done + at, plan);
+    const metrics = takenOf(all);
+    const taken = metrics.loss.length;
+    window = added(window, metrics, taken);
+    if (taken > 0) {
+      const accuracy = metrics.correct && mean(metrics.correct) / plan.samplesPerStep;
+      shown = { loss: mean(metrics.loss), accuracy, alive: metrics.alive?.at(-1) };
+    }
     done = next;
     perRun = Math.max(
       1,
@@ -131,19 +140,14 @@ export async function train(
       epochs: plan.epochs,
       step: done,
       steps: total,
-      loss: mean(metrics.loss),
-      accuracy: metrics.correct && mean(metrics.correct) / plan.samplesPerStep,
-      alive: metrics.alive?.at(-1),
+      ...shown,
       lambda: plan.lambda?.value,
       secondsLeft: (elapsed / (done - from.step)) * (total - done),
     });
     if (done % plan.window === 0 || done === total) {
-      plan.lambda?.observe({
-        loss: window.loss / window.steps,
-        shrinkage: window.shrinkage / window.steps,
-        accuracy: window.correct === undefined ? undefined : window.correct / (window.steps * plan.samplesPerStep),
-        step: done,
-      });
+      // A window without a step that was taken passes for one like the last.
+      if (window.steps > 0) observed = meansOf(window, plan);
+      if (observed) plan.lambda?.observe({ ...observed, step: done });
       window = emptyWindow();
       await hooks.onWindow?.({ step: done, lambda: plan.lambda?.save() });
     }
@@ -164,6 +168,37 @@ interface Window {
 
 function emptyWindow(): Window {
   return { steps: 0, loss: 0, shrinkage: 0 };
+}
+
+function meansOf({ steps, loss, shrinkage, correct }: Window, plan: TrainPlan): Omit<WindowResult, 'step'> {
+  const accuracy = correct === undefined ? undefined : correct / (steps * plan.samplesPerStep);
+  return { loss: loss / steps, shrinkage: shrinkage / steps, accuracy };
+}
+
+/** @returns the metrics of the steps that were taken. */
+function takenOf(metrics: Record<string, Float32Array>): Record<string, Float32Array> {
+  const { skipped } = metrics;
+  if (!skipped?.some((s) => s > 0)) return metrics;
+  return Object.fromEntries(Object.entries(metrics).map(([name, m]) => [name, m.filter((_, i) => skipped[i] === 0)]));
+}
+
+/**
+ * @param before how many steps in a row were skipped before these
+ * @returns how many were at their end
+ */
+function checked(
+  { loss, skipped }: Record<string, Float32Array>,
+  before: number,
+  stepOf: (at: number) => number,
+  plan: TrainPlan,
+): number {
+  let row = before;
+  loss.forEach((l, at) => {
+    row = skipped?.[at] ? row + 1 : 0;
+    if (row === 0 && !Number.isFinite(l)) throw diverged(stepOf(at), plan);
+    if (row >= MOST_SKIPPED) throw overflowed(stepOf(at), plan);
+  });
+  return row;
 }
 
 function added(window: Window, metrics: Record<string, Float32Array>, count: number): Window {
@@ -213,11 +248,22 @@ function mean(x: Float32Array): number {
 }
 
 function diverged(step: number, plan: TrainPlan): CgesError {
-  return new CgesError(
-    'DIVERGED',
-    `the loss is no longer a finite number at step ${step + 1} (learning rate ${rateAt(plan.rate, step).toPrecision(2)})`,
-    {
-      hint: `try a smaller learning rate: --lr ${(plan.rate.peak / 10).toPrecision(1)}`,
-    },
-  );
+  return new CgesError('DIVERGED', `the loss is no longer a finite number ${atStep(step, plan)}`, {
+    hint: `try ${smallerRate(plan)}`,
+  });
+}
+
+function overflowed(step: number, plan: TrainPlan): CgesError {
+  const what = `in half precision the gradients of ${MOST_SKIPPED} steps in a row are no finite numbers`;
+  return new CgesError('DIVERGED', `${what} ${atStep(step, plan)}`, {
+    hint: `try --precision fp32, or ${smallerRate(plan)}`,
+  });
+}
+
+function atStep(step: number, plan: TrainPlan): string {
+  return `at step ${step + 1} (learning rate ${rateAt(plan.rate, step).toPrecision(2)})`;
+}
+
+function smallerRate(plan: TrainPlan): string {
+  return `a smaller learning rate: --lr ${(plan.rate.peak / 10).toPrecision(1)}`;
 }

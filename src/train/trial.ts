@@ -1,8 +1,10 @@
 import type { OnnxFile } from '../onnx/read.js';
+import type { PrecisionName } from '../options.js';
 import type { Analysis } from '../shape/analyse.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { StepGraph } from './engine.js';
 import { type Network, type NetworkOptions, openNetwork } from './network.js';
+import { MOST_SKIPPED } from './lossScale.js';
 import { feedNames } from './step.js';
 
 /** Seconds of one step, the first one (in which kernels are compiled) left out. */
@@ -18,10 +20,19 @@ export interface Trial {
   readonly speed?: Speed;
 }
 
-/** How far a step on a device may be off: of the loss, of what the step changes about a tensor, and of the greatest change. */
-const LOSS = 1e-3;
-const CHANGE = 2e-2;
-const NOISE = 1e-3;
+/** How far a step on a device may be off. */
+interface Tolerance {
+  /** Of the loss. */
+  readonly loss: number;
+  /** Of what the step changes about a tensor, and of the greatest change of all. */
+  readonly change: number;
+  readonly noise: number;
+}
+
+const tolerances: Record<PrecisionName, Tolerance> = {
+  fp32: { loss: 1e-3, change: 2e-2, noise: 1e-3 },
+  fp16: { loss: 2e-2, change: 0.2, noise: 2e-2 },
+};
 /** Relative precision of float32, a few times over: what rounding alone may change about a weight. */
 const ROUNDING = 5e-7;
 /** Steps of which the faster half is looked at. */
@@ -49,13 +60,16 @@ export async function tryStep(
   const still = { ...options, optimizer: PLAIN, clipNorm: undefined, undrawn: true, onRun: undefined };
   const device = await openNetwork(file, analysis, still);
   try {
-    const cpu = await openNetwork(file, analysis, { ...still, engine: 'onnxruntime', provider: 'cpu' });
+    const onCpu = { engine: 'onnxruntime', provider: 'cpu', precision: 'fp32' } as const;
+    const cpu = await openNetwork(file, analysis, { ...still, ...onCpu });
     try {
       const feeds = { ...scalars(device.step), ...(await feedsOf(device.step)) };
       const before = await cpu.run.state();
-      const [expected, actual] = [await cpu.run.run(copied(feeds)), await device.run.run(copied(feeds))];
+      const [expected, actual] = [await cpu.run.run(copied(feeds)), await taken(device, feeds)];
+      const tolerance = tolerances[options.precision ?? 'fp32'];
       const complaint =
-        lossApart(actual.loss, expected.loss) ?? stateApart(before, await device.run.state(), await cpu.run.state());
+        lossApart(actual.loss, expected.loss, tolerance.loss) ??
+        stateApart(before, await device.run.state(), await cpu.run.state(), tolerance);
       if (complaint !== undefined || !timed) return complaint === undefined ? {} : { complaint };
       return { speed: { device: await secondsOf(device, feeds), cpu: await secondsOf(cpu, feeds) } };
     } finally {
@@ -74,6 +88,14 @@ function scalars(step: StepGraph): Record<string, Tensor> {
   };
   const fed = step.feeds.filter(({ name }) => name in values);
   return Object.fromEntries(fed.map(({ name }) => [name, float32([1], Float32Array.of(values[name]))]));
+}
+
+/** Runs a step until the loss scale lets it pass: what is skipped changes nothing else. */
+async function taken({ run }: Network, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Float32Array>> {
+  for (let i = 0; ; i++) {
+    const metrics = await run.run(copied(feeds));
+    if (!metrics.skipped?.[0] || i >= MOST_SKIPPED) return metrics;
+  }
 }
 
 /** A run may take the buffers that it is fed. */
@@ -95,7 +117,11 @@ async function secondsOf({ run }: Network, feeds: Readonly<Record<string, Tensor
 }
 
 /** @returns how the losses of the same steps differ, or undefined where they agree. */
-export function lossApart(actual: Float32Array, expected: Float32Array, tolerance = LOSS): string | undefined {
+export function lossApart(
+  actual: Float32Array,
+  expected: Float32Array,
+  tolerance = tolerances.fp32.loss,
+): string | undefined {
   const at = expected.findIndex((loss, i) => !(Math.abs(actual[i] - loss) <= tolerance * (Math.abs(loss) + tolerance)));
   return at < 0 ? undefined : `its loss is ${actual[at].toPrecision(6)}, not ${expected[at].toPrecision(6)}`;
 }
@@ -105,6 +131,7 @@ export function stateApart(
   before: ReadonlyMap<string, Tensor>,
   actual: ReadonlyMap<string, Tensor>,
   expected: ReadonlyMap<string, Tensor>,
+  tolerance: Tolerance,
 ): string | undefined {
   const changes = new Map(
     [...expected].map(([name, after]) => [name, rootMeanSquare(numbersOf(after), numbersOf(before.get(name)!))]),
@@ -113,7 +140,7 @@ export function stateApart(
   for (const [name, after] of expected) {
     const [change, values] = [changes.get(name)!, numbersOf(after)];
     const error = rootMeanSquare(numbersOf(actual.get(name)!), values);
-    if (!(error <= CHANGE * change + NOISE * greatest + ROUNDING * rootMeanSquare(values))) {
+    if (!(error <= tolerance.change * change + tolerance.noise * greatest + ROUNDING * rootMeanSquare(values))) {
       const share = ((100 * error) / Math.max(change, Number.MIN_VALUE)).toPrecision(2);
       return `what it makes of ${name} is off by ${share} % of the change`;
     }
