@@ -48,21 +48,26 @@ function watchSessions(add: (since: number) => void): () => void {
   };
 }
 
+type Call = (...given: unknown[]) => unknown;
+
 function watchBinding(add: (since: number) => void): () => void {
   const loaded = loadTfjs() as { binding: TfjsBinding };
   const { binding } = loaded;
-  loaded.binding = new Proxy(binding, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== 'function') return value;
-      return (...given: unknown[]) => {
-        const started = performance.now();
-        try {
-          return value.apply(target, given);
-        } finally {
-          add(started);
-        }
-      };
+  const timed =
+    (call: Call) =>
+    (...given: unknown[]) => {
+      const started = performance.now();
+      try {
+        return call.apply(binding, given);
+      } finally {
+        add(started);
+      }
+    };
+  // Its properties are read-only: an empty object stands in for it.
+  loaded.binding = new Proxy({} as TfjsBinding, {
+    get(_, name) {
+      const value: unknown = Reflect.get(binding, name);
+      return typeof value === 'function' ? timed(value as Call) : value;
     },
   });
   return () => {

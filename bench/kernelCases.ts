@@ -81,15 +81,21 @@ const pools: readonly Sizes[] = [
 
 const norms: readonly Sizes[] = [sizes(128, 16, 16, 32, 1), sizes(128, 64, 64, 8, 1), sizes(16, 256, 256, 56, 1)];
 
-/** Batches of `small` are an eighth. */
-const SMALLER = 8;
+/** Batches of `small` are a sixteenth, and images of many pixels are halved. */
+const SMALLER = 16;
+const MANY_ROWS = 56;
+
+function scaledDown(s: Sizes): Sizes {
+  const size = s.size >= MANY_ROWS ? s.size / 2 : s.size;
+  return { ...s, batch: Math.ceil(s.batch / SMALLER), size };
+}
 
 /** Where the operands of a form lie: in blocks, or in the plain layout, into which the form's user has to reorder them. */
 type Layout = 'plain' | 'blocked' | 'reordered';
 
 /** @returns all cases for an engine; those in blocks only where it has them. */
 export function kernelCases(target: Engine, scale: Scale): KernelCase[] {
-  const scaled = (s: Sizes): Sizes => ({ ...s, batch: scale === 'small' ? Math.ceil(s.batch / SMALLER) : s.batch });
+  const scaled = (s: Sizes): Sizes => (scale === 'small' ? scaledDown(s) : s);
   const layouts: Layout[] = target.features.has('nchwc16') ? ['plain', 'blocked'] : ['plain'];
   const each = (list: readonly Sizes[], make: (s: Sizes, target: Engine, layout: Layout) => KernelCase) =>
     layouts.flatMap((layout) => list.map((s) => make(scaled(s), target, layout)));

@@ -36,20 +36,8 @@ export function verdictOf({ forms, chosen }: KernelFigures): Verdict | undefined
   return { fastest: best.name, ...(mine && { ratio: mine.ms / best.ms }) };
 }
 
-/** @returns one table per kind: forms as columns, the chosen one marked, and which was fastest */
-export function kernelTables(figures: readonly KernelFigures[]): string {
-  const kinds = [...new Set(figures.map((f) => f.kind))];
-  return kinds
-    .map((kind) =>
-      kindTable(
-        kind,
-        figures.filter((f) => f.kind === kind),
-      ),
-    )
-    .join('\n\n');
-}
-
-function kindTable(kind: string, figures: readonly KernelFigures[]): string {
+/** @returns the table of one kind: forms as columns, the chosen one marked, and which was fastest */
+export function kernelTable(kind: string, figures: readonly KernelFigures[]): string {
   const names = [...new Set(figures.flatMap((f) => [...f.forms.keys()]))];
   const table = plainTable([`${kind}, ms`, ...names, 'fastest', 'choice']);
   for (const row of figures) {

@@ -30,9 +30,9 @@ const REST_MS = 60;
 export async function measureNets(chosen: readonly BenchNet[], options: NetOptions): Promise<NetResults> {
   const { place, scale } = options;
   const product = await openMatrixProduct(place, scale);
-  const rates: number[] = [];
   const measured: (Series | NetFailure)[] = [];
   try {
+    const rates = [await product.round()];
     for (const net of chosen) {
       process.stderr.write(`${net.name}\n`);
       measured.push(await measureNet(net, options, async () => rates.push(await product.round())));

@@ -3,7 +3,7 @@ import { CgesError } from '../src/errors.js';
 import { writeAtomically } from '../src/onnx/atomic.js';
 import type { ConcreteProvider } from '../src/runtime/providers.js';
 import { kernelKinds, type KernelKind } from './kernelCases.js';
-import { kernelFootnote, kernelTables } from './kernelFigures.js';
+import { type KernelFigures, kernelFootnote, kernelTable } from './kernelFigures.js';
 import { measureKernels } from './measureKernels.js';
 import { measureNets, netText } from './measureNets.js';
 import { nets } from './nets.js';
@@ -94,8 +94,13 @@ async function torchBeside(
 
 async function kernels(place: Place, { scale, rounds, only }: DeviceOptions): Promise<object> {
   const kinds = kernelKinds.filter((kind: KernelKind) => only?.includes(kind) ?? true);
-  const figures = await measureKernels({ place, scale, rounds, kinds });
-  say(`${kernelTables(figures)}\n${kernelFootnote}`);
+  const figures: KernelFigures[] = [];
+  for (const kind of kinds) {
+    const measured = await measureKernels({ place, scale, rounds, kinds: [kind] });
+    say(`${kernelTable(kind, measured)}\n`);
+    figures.push(...measured);
+  }
+  say(kernelFootnote);
   return { kernels: figures.map((f) => ({ ...f, forms: Object.fromEntries(f.forms) })) };
 }
 
