@@ -165,7 +165,12 @@ export function weightGradientBy(
   }
 }
 
-export function problemOf(dy: Value, w: { readonly shape: readonly number[] }, window: Window, group: number): ConvProblem {
+export function problemOf(
+  dy: Value,
+  w: { readonly shape: readonly number[] },
+  window: Window,
+  group: number,
+): ConvProblem {
   const [outChannels, inChannels] = [w.shape[0] / group, w.shape[1]];
   return { dtype: dy.dtype, batch: dy.shape[0], group, outChannels, inChannels, window };
 }
