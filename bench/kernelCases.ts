@@ -93,9 +93,15 @@ function scaledDown(s: Sizes): Sizes {
 /** Where the operands of a form lie: in blocks, or in the plain layout, into which the form's user has to reorder them. */
 type Layout = 'plain' | 'blocked' | 'reordered';
 
-/** @returns all cases for an engine; those in blocks only where it has them. */
-export function kernelCases(target: Engine, scale: Scale): KernelCase[] {
-  const scaled = (s: Sizes): Sizes => (scale === 'small' ? scaledDown(s) : s);
+/**
+ * @param batch in place of the cases' own
+ * @returns all cases for an engine; those in blocks only where it has them.
+ */
+export function kernelCases(target: Engine, scale: Scale, batch?: number): KernelCase[] {
+  const scaled = (s: Sizes): Sizes => {
+    const sized = scale === 'small' ? scaledDown(s) : s;
+    return batch === undefined ? sized : { ...sized, batch };
+  };
   const layouts: Layout[] = target.features.has('nchwc16') ? ['plain', 'blocked'] : ['plain'];
   const each = (list: readonly Sizes[], make: (s: Sizes, target: Engine, layout: Layout) => KernelCase) =>
     layouts.flatMap((layout) => list.map((s) => make(scaled(s), target, layout)));
@@ -198,7 +204,10 @@ function forwardCase(s: Sizes, target: Engine, layout: Layout): KernelCase {
   const { x, w } = convOperands(s, window);
   const kernel = (emit: Emit) => kernelOf(target, layout, [x, w], emit);
   const forms = new Map([['direct', kernel((g, o) => [convolve(g, o.x, o.w, window, s.group)])]]);
-  if (target.features.has('nchwc16') && convFitsBlocks(problemOf(s, window), layout === 'blocked'))
+  if (
+    target.features.has('nchwc16') &&
+    convFitsBlocks(problemOf(s, window), layout === 'blocked' && s.inChannels >= BLOCK)
+  )
     forms.set(
       'blocked',
       kernel((g, o) => [blockedConv(g, o.x, o.w, null, window)]),

@@ -48,6 +48,12 @@ export function kernelTable(kind: string, figures: readonly KernelFigures[]): st
   return [table.toString(), ...failures(figures)].join('\n');
 }
 
+/** @returns one case on one line, to be shown as soon as it is measured */
+export function kernelLine({ kind, title, forms, chosen }: KernelFigures): string {
+  const cells = [...forms].map(([name, form]) => `${name} ${cellOf(form, name === chosen).trim()}`);
+  return `${kind} ${title}: ${cells.join(', ')}`;
+}
+
 function cellOf(form: FormFigures | undefined, chosen: boolean): string {
   if (!form) return '';
   if (form.ms === undefined) return '—';

@@ -1,23 +1,26 @@
 import { percentile } from '../src/validate/latency.js';
 import { type KernelCase, kernelCases, type KernelKind } from './kernelCases.js';
 import { openKernel, operatorsOf, type TimedKernel } from './kernel.js';
-import type { FormFigures, KernelFigures } from './kernelFigures.js';
+import { type FormFigures, type KernelFigures, kernelLine } from './kernelFigures.js';
 import { type Place, type Scale, targetOf } from './place.js';
 
 export interface KernelOptions {
   readonly place: Place;
   readonly scale: Scale;
   readonly rounds: number;
+  /** In place of the cases' own. */
+  readonly batch?: number;
   readonly kinds: readonly KernelKind[];
 }
 
 /** Times all forms of all cases; the forms of a case take turns. */
-export async function measureKernels({ place, scale, rounds, kinds }: KernelOptions): Promise<KernelFigures[]> {
-  const cases = kernelCases(await targetOf(place), scale).filter((c) => kinds.includes(c.kind));
+export async function measureKernels({ place, scale, rounds, batch, kinds }: KernelOptions): Promise<KernelFigures[]> {
+  const cases = kernelCases(await targetOf(place), scale, batch).filter((c) => kinds.includes(c.kind));
   const figures: KernelFigures[] = [];
   for (const one of cases) {
-    process.stderr.write(`${one.kind} ${one.title}\n`);
-    figures.push(await measureCase(one, place, rounds));
+    const measured = await measureCase(one, place, rounds);
+    figures.push(measured);
+    process.stderr.write(`${kernelLine(measured)}\n`);
   }
   return figures;
 }

@@ -92,11 +92,11 @@ async function torchBeside(
   return typeof torch === 'string' ? undefined : torch;
 }
 
-async function kernels(place: Place, { scale, rounds, only }: DeviceOptions): Promise<object> {
+async function kernels(place: Place, { scale, rounds, batch, only }: DeviceOptions): Promise<object> {
   const kinds = kernelKinds.filter((kind: KernelKind) => only?.includes(kind) ?? true);
   const figures: KernelFigures[] = [];
   for (const kind of kinds) {
-    const measured = await measureKernels({ place, scale, rounds, kinds: [kind] });
+    const measured = await measureKernels({ place, scale, rounds, batch, kinds: [kind] });
     say(`${kernelTable(kind, measured)}\n`);
     figures.push(...measured);
   }

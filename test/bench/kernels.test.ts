@@ -1,18 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { openKernel, operatorsOf } from '../../bench/kernel.js';
 import { type KernelCase, kernelCases } from '../../bench/kernelCases.js';
-import { cpuEngine, standardEngine, tfjsTarget } from '../../src/onnx/engine.js';
+import { blockedCpuEngine, cpuEngine, standardEngine, tfjsTarget } from '../../src/onnx/engine.js';
 
 const find = (cases: readonly KernelCase[], kind: string, title: string) =>
   cases.find((c) => c.kind === kind && c.title === title)!;
 
 describe('forms of gradients', () => {
-  it.each([standardEngine, cpuEngine, tfjsTarget])('of $provider hold what the compiler chooses', (target) => {
-    for (const { kind, title, forms, chosen } of kernelCases(target, 'small')) {
-      const emitted = [...forms.values()].map(operatorsOf);
-      expect(emitted, `${kind} ${title}`).toContain(operatorsOf(chosen));
-    }
-  });
+  it.each([standardEngine, cpuEngine, blockedCpuEngine, tfjsTarget])(
+    'of $provider hold what the compiler chooses',
+    (target) => {
+      for (const { kind, title, forms, chosen } of kernelCases(target, 'small')) {
+        const emitted = [...forms.values()].map(operatorsOf);
+        expect(emitted, `${kind} ${title}`).toContain(operatorsOf(chosen));
+      }
+    },
+  );
 
   it('agree with each other', async () => {
     const cases = kernelCases(cpuEngine, 'small');
