@@ -16,7 +16,8 @@ export interface MeasurementOptions {
   readonly threads: number;
   readonly python?: string;
   readonly json?: string;
-  readonly engine?: 'onnxruntime' | 'tfjs';
+  /** By TensorFlow.js: the engine beside nets written by hand. */
+  readonly byHand?: boolean;
   /** What is stripped, in place of a model that is made. */
   readonly model?: string;
 }
@@ -48,7 +49,7 @@ export async function runMeasurements(options: MeasurementOptions): Promise<numb
   say(`${model}, ${threads} threads, Node ${process.versions.node}`);
 
   const chosen = workloads.filter((w) => wanted(w.name));
-  if (options.engine === 'tfjs') {
+  if (options.byHand) {
     say(await measureTfjs(chosen, rounds, threads));
     return 0;
   }
@@ -77,7 +78,7 @@ export async function runMeasurements(options: MeasurementOptions): Promise<numb
 }
 
 async function trainingSteps(chosen: readonly Workload[], rounds: number, threads: number, torch?: Torch) {
-  const product = await openMatrixProduct(threads);
+  const product = await openMatrixProduct({ engine: 'onnxruntime', provider: 'cpu', threads });
   const series: Series[] = [];
   const ceiling: number[] = [];
   try {

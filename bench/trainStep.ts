@@ -92,12 +92,19 @@ export async function openTimedStep(
   return { macs: macsOf(analysis) * batch, engine: run.engine, round, close: () => network.close() };
 }
 
-function feed(slot: FeedSlot, steps: number, stream: number, scalars: Readonly<Record<string, number>>): Tensor {
+/** @returns a feed for so many steps: labels, numbers in [0, 1), or the given scalar. */
+export function feed(
+  slot: FeedSlot,
+  steps: number,
+  stream: number,
+  scalars: Readonly<Record<string, number>>,
+  classes = 10,
+): Tensor {
   const dims = [steps, ...slot.shape];
   const random = Random.stream(0, stream);
   const size = sizeOf(dims);
   if (slot.dtype === 'int64') {
-    return { dtype: 'int64', dims, data: BigInt64Array.from({ length: size }, () => BigInt(random.below(10))) };
+    return { dtype: 'int64', dims, data: BigInt64Array.from({ length: size }, () => BigInt(random.below(classes))) };
   }
   const constant = scalars[slot.name];
   const value = constant === undefined ? () => random.uniform() : () => constant;

@@ -125,7 +125,20 @@ export function convForward(
 
 /** Emits dX, given dY and W: in the shape that the window was laid over. */
 export function convInputGradient(g: GraphBuilder, dy: Value, w: Value, window: Window, group: number): Value {
-  switch (chooseInputGradient(problemOf(dy, w, window, group), g.engine, isBlocked(g, dy))) {
+  const form = chooseInputGradient(problemOf(dy, w, window, group), g.engine, isBlocked(g, dy));
+  return inputGradientBy(form, g, dy, w, window, group);
+}
+
+/** Emits dX in a given form, which has to fit the problem. */
+export function inputGradientBy(
+  form: InputGradient,
+  g: GraphBuilder,
+  dy: Value,
+  w: Value,
+  window: Window,
+  group: number,
+): Value {
+  switch (form) {
     case 'native':
       return nativeInputGradient(g, dy, w, window, group);
     case 'blocked':
@@ -146,7 +159,21 @@ export function convWeightGradient(
   window: Window,
   group: number,
 ): Value {
-  switch (chooseWeightGradient(problemOf(dy, weight, window, group), g.engine, isBlocked(g, dy))) {
+  const form = chooseWeightGradient(problemOf(dy, weight, window, group), g.engine, isBlocked(g, dy));
+  return weightGradientBy(form, g, dy, x, weight, window, group);
+}
+
+/** Emits dW in a given form, which has to fit the problem. */
+export function weightGradientBy(
+  form: WeightGradient,
+  g: GraphBuilder,
+  dy: Value,
+  x: Value,
+  weight: { readonly shape: readonly number[] },
+  window: Window,
+  group: number,
+): Value {
+  switch (form) {
     case 'native':
       return nativeWeightGradient(g, dy, x, weight.shape, window, group);
     case 'blocked':
@@ -160,7 +187,12 @@ export function convWeightGradient(
   }
 }
 
-function problemOf(dy: Value, w: { readonly shape: readonly number[] }, window: Window, group: number): ConvProblem {
+export function problemOf(
+  dy: Value,
+  w: { readonly shape: readonly number[] },
+  window: Window,
+  group: number,
+): ConvProblem {
   const [outChannels, inChannels] = [w.shape[0] / group, w.shape[1]];
   return { dtype: dy.dtype, batch: dy.shape[0], group, outChannels, inChannels, window };
 }

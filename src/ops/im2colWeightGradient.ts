@@ -47,6 +47,7 @@ function channelsLast(g: GraphBuilder, dy: Value, n: number, windows: number, m:
 
 /** a · bᵀ over the last two axes. */
 function timesTransposed(g: GraphBuilder, a: Value, b: Value): Value {
+  if (!g.engine.features.has('FusedMatMul')) return g.matMul(a, g.transpose(b, [0, 2, 1]));
   const shape = [...a.shape.slice(0, -1), b.shape[b.shape.length - 2]];
   return g.emit('FusedMatMul', [a, b], [{ dtype: a.dtype, shape }], { transB: 1 }, 'com.microsoft')[0];
 }

@@ -35,10 +35,19 @@ function withGaps(g: GraphBuilder, x: Value, strides: readonly number[]): Value 
 
 /** Gives every window's value to each element that the window covers, summed: the adjoint of summing over windows. */
 export function spreadWindows(g: GraphBuilder, perWindow: Value, window: Window): Value {
-  const { kernel, strides, dilations, before, after, input, output } = window;
-  const [n, c] = perWindow.shape;
+  const { kernel, strides, dilations } = window;
   const sideBySide = kernel.every((k, i) => k === strides[i] && dilations[i] === 1);
-  const full = sideBySide ? repeat(g, perWindow, kernel) : overlap(g, perWindow, window);
+  return spreadWindowsBy(sideBySide ? 'repeated' : 'transposed', g, perWindow, window);
+}
+
+/** `repeated`: by Expand, for windows side by side; `transposed`: a ConvTranspose with a kernel of ones. */
+export type Spread = 'repeated' | 'transposed';
+
+/** The same in a given form. */
+export function spreadWindowsBy(form: Spread, g: GraphBuilder, perWindow: Value, window: Window): Value {
+  const { kernel, before, after, input, output } = window;
+  const [n, c] = perWindow.shape;
+  const full = form === 'repeated' ? repeat(g, perWindow, kernel) : overlap(g, perWindow, window);
   const sizes = input.map((d, i) => d + before[i] + after[i]);
   if (sizeOf(full.shape) !== n * c * sizeOf(sizes)) throw new Error(`windows of [${output}] do not make up [${sizes}]`);
   const [lead, tail] = [before.map((p) => -p), after.map((p) => -p)];

@@ -61,6 +61,8 @@ export interface NetworkOptions {
   readonly precision?: PrecisionName;
   /** What the step is compiled for (default: what engine, provider and precision say). */
   readonly target?: Engine;
+  /** Loads the step in place of the engine's own loader: measurements look at how it runs. */
+  readonly loader?: TrainingEngine;
   /** Told what a step was loaded into. */
   readonly onRun?: (run: TrainingRun) => void;
 }
@@ -132,7 +134,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
       layers: sparsity.grouping === 'channel' ? layers.map((l) => evened(l, graph)) : layers,
     },
   });
-  const run = await engineOf(options).load(step, initialState(graph, step, options.state));
+  const run = await (options.loader ?? engineOf(options)).load(step, initialState(graph, step, options.state));
   options.onRun?.(run);
   return {
     graph,
