@@ -2,7 +2,8 @@ import { percentile } from '../src/validate/latency.js';
 import { type KernelCase, kernelCases, type KernelKind } from './kernelCases.js';
 import { openKernel, operatorsOf, type TimedKernel } from './kernel.js';
 import { type FormFigures, type KernelFigures, kernelLine } from './kernelFigures.js';
-import { type Place, type Scale, targetOf } from './place.js';
+import { targetOf } from '../src/train/engines.js';
+import type { Place, Scale } from './place.js';
 
 export interface KernelOptions {
   readonly place: Place;

@@ -1,13 +1,9 @@
-import { standardEngine, tfjsTarget, type Engine } from '../src/onnx/engine.js';
-import { cpuTarget } from '../src/runtime/blocked-layout.js';
 import { type ConcreteProvider, requireProvider } from '../src/runtime/providers.js';
 import { loadsOn } from '../src/runtime/session.js';
 import { loadTfjs } from '../src/runtime/tfjs.js';
-import type { StepGraph, TrainingEngine, TrainingRun } from '../src/train/engine.js';
-import { compileLoop, openLoop } from '../src/train/loop.js';
-import { residentEngine } from '../src/train/resident.js';
-import { compileTfjs, openTfjs } from '../src/train/tfjs/run.js';
-import type { Tensor } from '../src/tensor/tensor.js';
+import type { TrainingEngine } from '../src/train/engine.js';
+import { loadOf } from '../src/train/engines.js';
+import { openHere } from '../src/train/loads.js';
 
 export type EngineName = 'onnxruntime' | 'tfjs';
 
@@ -39,20 +35,7 @@ export function loops({ engine, provider }: Place): boolean {
   return engine === 'onnxruntime' && (provider === 'cpu' || provider === 'cuda');
 }
 
-/** @returns what the compiler is told of the engine. */
-export async function targetOf({ engine, provider }: Place): Promise<Engine> {
-  if (engine === 'tfjs') return tfjsTarget;
-  return provider === 'cpu' ? cpuTarget() : standardEngine;
-}
-
 /** Loads steps as the engine does, but into this thread, where its clock sees them. */
 export function loaderHere(place: Place): TrainingEngine {
-  return { load: (step, state) => openHere(place, step, state) };
-}
-
-function openHere(place: Place, step: StepGraph, state: ReadonlyMap<string, Tensor>): Promise<TrainingRun> {
-  const { engine, provider, threads } = place;
-  if (engine === 'tfjs') return openTfjs(compileTfjs(step), state, { threads });
-  if (provider === 'cpu' || provider === 'cuda') return openLoop(compileLoop(step), state, { provider, threads });
-  return residentEngine({ provider, threads }).load(step, state);
+  return { load: (step, state) => openHere(loadOf(place, step), state) };
 }

@@ -13,7 +13,7 @@ import { analyse } from '../src/shape/analyse.js';
 import { trainingGraph } from '../src/shape/normalise.js';
 import type { TrainingGraph } from '../src/shape/training-graph.js';
 import { bool, float32 } from '../src/tensor/tensor.js';
-import { loopEngine } from '../src/train/loop.js';
+import { engineOf } from '../src/train/engines.js';
 import type { OptimizerOptions } from '../src/train/optimizer.js';
 import type { ProximalOptions } from '../src/train/proximal.js';
 import { type RateSchedule, rampedLambda } from '../src/train/schedule.js';
@@ -87,7 +87,7 @@ export async function trainFromScratch(model: ModelProto, options: ScratchOption
     augment: options.augment ?? 'none',
     seed,
   });
-  const run = await loopEngine({ provider: 'cpu', threads }).load(step, initialState(graph, step));
+  const run = await engineOf({ provider: 'cpu', threads }).load(step, initialState(graph, step));
   // The plan counts in epochs; the last of them ends where the steps do.
   const enough = new AbortController();
   options.signal?.addEventListener('abort', () => enough.abort());

@@ -4,9 +4,7 @@ import type { ModelProto } from '../onnx/proto.js';
 import { encodeModel } from '../onnx/write.js';
 import { openSession } from '../runtime/session.js';
 import { bool, int64, type Tensor } from '../tensor/tensor.js';
-import { openInBackground } from './background.js';
-import { type StepGraph, type StepPorts, stepsOf, type TrainingEngine, type TrainingRun } from './engine.js';
-import type { Patience } from './remote.js';
+import { type StepGraph, type StepPorts, stepsOf, type TrainingRun } from './engine.js';
 
 /**
  * Wraps a step into one ONNX `Loop` whose carried values are the state: K batches are trained by one run, and nothing
@@ -101,12 +99,5 @@ export async function openLoop(
       return new Map([...current].map(([name, t]) => [name, { ...t, data: t.data.slice() as Tensor['data'] }]));
     },
     close: () => session.close(),
-  };
-}
-
-/** The engine for providers that run `Loop` where the state lives, beside this thread: data is prepared meanwhile. */
-export function loopEngine(options: LoopOptions, patience?: Patience): TrainingEngine {
-  return {
-    load: (step, state) => openInBackground({ how: 'loop', step: compileLoop(step), options }, state, patience),
   };
 }

@@ -1,4 +1,4 @@
-import { type Engine, halfEngine, standardEngine, tfjsTarget, webgpuEngine } from '../onnx/engine.js';
+import type { Engine } from '../onnx/engine.js';
 import { hasHalf } from '../onnx/half.js';
 import type { ModelProto } from '../onnx/proto.js';
 import type { OnnxFile } from '../onnx/read.js';
@@ -8,7 +8,6 @@ import type { GroupingName, LossName, PrecisionName, RegularizerName } from '../
 import { relateChannels } from '../prune/channels.js';
 import { sourceOf } from '../prune/strip.js';
 import { type UnitGroups, unitsOf } from '../prune/units.js';
-import { cpuTarget } from '../runtime/blocked-layout.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import type { Analysis } from '../shape/analyse.js';
 import { nameMatcher } from '../shape/names.js';
@@ -17,16 +16,14 @@ import type { TrainingGraph } from '../shape/training-graph.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { ChosenEngine } from './chooseEngine.js';
 import type { StepGraph, TrainingEngine, TrainingRun } from './engine.js';
-import { loopEngine } from './loop.js';
+import { engineOf, targetOf } from './engines.js';
 import type { Distillation, Matched } from './loss.js';
 import { shapelessState } from './lossScale.js';
 import type { OptimizerOptions } from './optimizer.js';
 import type { LayerWeight } from './proximal.js';
 import type { Patience } from './remote.js';
-import { residentEngine } from './resident.js';
 import { buildStep, initialState } from './step.js';
 import { strengths } from './strengths.js';
-import { tfjsEngine } from './tfjs.js';
 import { slotModels, withWeights } from './weights.js';
 
 export interface NetworkOptions {
@@ -134,7 +131,10 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
       layers: sparsity.grouping === 'channel' ? layers.map((l) => evened(l, graph)) : layers,
     },
   });
-  const run = await (options.loader ?? engineOf(options)).load(step, initialState(graph, step, options.state));
+  const run = await (options.loader ?? engineOf(options, options.patience)).load(
+    step,
+    initialState(graph, step, options.state),
+  );
   options.onRun?.(run);
   return {
     graph,
@@ -147,20 +147,6 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     slots: async () => slotModels(file, graph, await run.state(), options.optimizer),
     close: () => run.close(),
   };
-}
-
-async function targetOf({ engine, provider, precision, target }: NetworkOptions): Promise<Engine> {
-  if (target) return target;
-  if (engine === 'tfjs') return tfjsTarget;
-  if (provider === 'cpu') return cpuTarget();
-  const device = provider === 'webgpu' ? webgpuEngine : standardEngine;
-  return precision === 'fp16' ? halfEngine(device, provider) : device;
-}
-
-function engineOf({ engine, provider, threads, patience }: NetworkOptions): TrainingEngine {
-  if (engine === 'tfjs') return tfjsEngine({ threads });
-  const loops = provider === 'cpu' || provider === 'cuda';
-  return loops ? loopEngine({ provider, threads }, patience) : residentEngine({ provider, threads }, patience);
 }
 
 /** @returns the weights that mix channels, in the order of the layers, with the axis of their outputs. */

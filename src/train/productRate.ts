@@ -1,10 +1,9 @@
 import { GraphBuilder, type Value } from '../onnx/builder.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import type { FeedSlot, StateSlot, StepGraph, TrainingEngine } from './engine.js';
-import { loopEngine } from './loop.js';
+import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
+import { engineOf } from './engines.js';
 import type { Patience } from './remote.js';
-import { residentEngine } from './resident.js';
 
 const SIZE = 1024;
 const PRODUCTS = 4;
@@ -16,8 +15,7 @@ const STEPS = 3;
  * **Throws** PROVIDER_UNAVAILABLE when the provider does not run them.
  */
 export async function productRate(provider: ConcreteProvider, threads: number, patience?: Patience): Promise<number> {
-  const engine: TrainingEngine =
-    provider === 'cpu' ? loopEngine({ provider, threads }) : residentEngine({ provider, threads }, patience);
+  const engine = engineOf({ provider, threads }, patience);
   const step = products();
   const run = await engine.load(
     step,

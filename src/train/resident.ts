@@ -5,9 +5,7 @@ import { encodeModel } from '../onnx/write.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import { openResident } from '../runtime/resident.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { openInBackground } from './background.js';
-import { type StepGraph, type StepPorts, stepsOf, type TrainingEngine, type TrainingRun } from './engine.js';
-import type { Patience } from './remote.js';
+import { type StepGraph, type StepPorts, stepsOf, type TrainingRun } from './engine.js';
 
 /** One step as a plain model: state and feeds in, `next:<state>` and `metric:<name>` out. */
 export function stepModel(step: StepGraph): ModelProto {
@@ -101,13 +99,6 @@ export async function openResidentRun(
       await reader?.close();
       await session.close();
     },
-  };
-}
-
-/** The engine for providers without a `Loop` of their own (webgpu), in a process of its own. */
-export function residentEngine(options: ResidentOptions, patience?: Patience): TrainingEngine {
-  return {
-    load: (step, state) => openInBackground({ how: 'resident', step: compileResident(step), options }, state, patience),
   };
 }
 

@@ -13,7 +13,7 @@ import { compileLoop, openLoop } from '../../src/train/loop.js';
 import { GROWTH_STEPS, MOST_SKIPPED, shapelessState } from '../../src/train/lossScale.js';
 import type { OptimizerOptions } from '../../src/train/optimizer.js';
 import { halfComplaint, requirePrecision } from '../../src/train/precision.js';
-import { residentEngine } from '../../src/train/resident.js';
+import { engineOf } from '../../src/train/engines.js';
 import { rampedLambda } from '../../src/train/schedule.js';
 import { buildStep, initialState, type StepOptions } from '../../src/train/step.js';
 import { type BatchSource, train, type TrainPlan } from '../../src/train/trainer.js';
@@ -371,7 +371,7 @@ describe('training in half precision', () => {
     const graph = tinyNet(16);
     const runs: TrainingRun[] = [(await open(graph, { optimizer: sgd })).run];
     const step = buildStep(graph, { ...options, optimizer: sgd, target: halfEngine(standardEngine, 'webgpu') });
-    runs.push(await residentEngine({ provider: 'webgpu', threads: 1 }).load(step, initialState(graph, step)));
+    runs.push(await engineOf({ provider: 'webgpu', threads: 1 }).load(step, initialState(graph, step)));
     const feeds = feedsOf(10, [16], 1, { rate: 0.05, lambda: 0.01 });
     const [a, b] = [await runs[0].run(feeds), await runs[1].run(feeds)];
     expect(worst(b.loss, a.loss).error).toBeLessThan(0.02);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { loopEngine } from '../../src/train/loop.js';
+import { engineOf } from '../../src/train/engines.js';
 import type { OptimizerOptions } from '../../src/train/optimizer.js';
-import { residentEngine } from '../../src/train/resident.js';
+import { openHere } from '../../src/train/loads.js';
+import { compileResident } from '../../src/train/resident.js';
 import { buildStep, initialState, type StepOptions } from '../../src/train/step.js';
 import { openTeacher } from '../../src/train/teacher.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
@@ -45,7 +46,10 @@ async function losses(
 ) {
   const graph = tinyNet(batch);
   const step = buildStep(graph, options);
-  const run = await (engine === 'loop' ? loopEngine(cpu) : residentEngine(cpu)).load(step, initialState(graph, step));
+  const initial = initialState(graph, step);
+  const run = await (engine === 'loop'
+    ? engineOf(cpu).load(step, initial)
+    : openHere({ how: 'resident', step: compileResident(step), options: cpu }, initial));
   const metrics = await run.run(feedsOf(steps, [batch], 1, more));
   const state = await run.state();
   await run.close();
@@ -87,11 +91,11 @@ describe('a training step', () => {
           ];
         }),
       );
-    const whole = await loopEngine(cpu).load(step, initialState(graph, step));
+    const whole = await engineOf(cpu).load(step, initialState(graph, step));
     await whole.run(feeds);
-    const first = await loopEngine(cpu).load(step, initialState(graph, step));
+    const first = await engineOf(cpu).load(step, initialState(graph, step));
     await first.run(part(0, 13));
-    const second = await loopEngine(cpu).load(step, await first.state());
+    const second = await engineOf(cpu).load(step, await first.state());
     await second.run(part(13, 30));
     const [a, b] = [await whole.state(), await second.state()];
     for (const [name, t] of a)
@@ -102,7 +106,7 @@ describe('a training step', () => {
     const whole = await losses(plain, 'loop', { rate: 0.05 }, 10, 16);
     const graph = tinyNet(4);
     const step = buildStep(graph, { ...plain, microBatches: 4 });
-    const run = await loopEngine(cpu).load(step, initialState(graph, step));
+    const run = await engineOf(cpu).load(step, initialState(graph, step));
     const metrics = await run.run(feedsOf(10, [4, 4], 1, { rate: 0.05 }));
     expect(worst(metrics.loss, whole.metrics.loss).error).toBeLessThan(1e-5);
     expect(Array.from(metrics.correct)).toEqual(Array.from(whole.metrics.correct));
@@ -113,7 +117,7 @@ describe('a training step', () => {
   it('keeps the momentum of a dead unit from reviving it', async () => {
     const graph = tinyNet(16);
     const step = buildStep(graph, sparse);
-    const run = await loopEngine(cpu).load(step, initialState(graph, step));
+    const run = await engineOf(cpu).load(step, initialState(graph, step));
     const dying = await run.run(feedsOf(3, [16], 3, { rate: 0.05, lambda: 1000 }));
     expect(dying.alive.at(-1)).toBe(0);
     // A dead unit has no gradient (Relu of zero), so without λ only leftover momentum could move it.
@@ -128,7 +132,7 @@ describe('a training step', () => {
     const graph = tinyNet(16);
     const step = buildStep(graph, { ...plain, optimizer: none, clipNorm: 1e-3 });
     const start = initialState(graph, step);
-    const run = await loopEngine(cpu).load(step, start);
+    const run = await engineOf(cpu).load(step, start);
     await run.run(feedsOf(1, [16], 5, { rate: 1 }));
     let squares = 0;
     for (const [name, t] of await run.state()) {
@@ -179,7 +183,7 @@ describe('optimizers', () => {
         ...plain,
         optimizer: { name: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 },
       });
-      const run = await loopEngine(cpu).load(step, initialState(graph, step));
+      const run = await engineOf(cpu).load(step, initialState(graph, step));
       const rate = 0.02;
       const slots: number[] = [];
       let expected = (graph.parameters.get('w1')!.data as Float32Array)[5];
@@ -190,7 +194,7 @@ describe('optimizers', () => {
             : { correction1: 1 / (1 - options.beta1 ** t), correction2: 1 / (1 - options.beta2 ** t) };
         const state = await run.state();
         // A step of plain SGD at rate 1 shows the gradient.
-        const probe = await loopEngine(cpu).load(gradientOf, state);
+        const probe = await engineOf(cpu).load(gradientOf, state);
         await probe.run(feedsOf(1, [8], t, { rate: 1 }));
         const w = (state.get('w1')!.data as Float32Array)[5];
         const g = w - ((await probe.state()).get('w1')!.data as Float32Array)[5];
@@ -233,7 +237,7 @@ describe('several outputs', () => {
       const [logits, h] = await teacher.scores({ x }, 8);
       await teacher.close();
       const off = (t: Tensor, by: number) => (t.data as Float32Array).map((v) => v + by);
-      const run = await loopEngine({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
+      const run = await engineOf({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
       const { loss } = await run.run({
         x,
         'target/logits': float32([1, ...lead, 3], off(logits, 1)),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { makeNode } from '../../src/onnx/make.js';
 import { batchSource } from '../../src/train/source.js';
 import { buildStep, initialState } from '../../src/train/step.js';
-import { loopEngine } from '../../src/train/loop.js';
+import { engineOf } from '../../src/train/engines.js';
 import { openTeacher } from '../../src/train/teacher.js';
 import { bool, float32, type Tensor } from '../../src/tensor/tensor.js';
 import { worst } from './evaluate.js';
@@ -100,7 +100,7 @@ describe('a teacher', () => {
         seed: 5,
         teacher,
       });
-      const run = await loopEngine({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
+      const run = await engineOf({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
       const feeds = await source.complete!(await source.chunk(0, 0, 6), 0, 0, 6);
       const lead = microBatches > 1 ? [microBatches, 4] : [8];
       expect(feeds.teacher.dims).toEqual([6, ...lead, 3]);

@@ -3,7 +3,7 @@ import { makeNode } from '../../src/onnx/make.js';
 import { tfjsTarget } from '../../src/onnx/engine.js';
 import { loadTfjs } from '../../src/runtime/tfjs.js';
 import { buildStep, initialState, type StepOptions } from '../../src/train/step.js';
-import { tfjsEngine } from '../../src/train/tfjs.js';
+import { engineOf } from '../../src/train/engines.js';
 import { feedsOf, tinyNet } from './net.js';
 import { tfjsReason } from './tfjs.js';
 
@@ -22,7 +22,10 @@ describe.skipIf(why)(`the tfjs engine${why ? ` (skipped: ${why})` : ''}`, () => 
     const { binding } = loadTfjs();
     const before = binding.getNumOfTensors();
     const step = buildStep(tinyNet(16), options);
-    const run = await tfjsEngine({ threads: 1 }).load(step, initialState(tinyNet(16), step));
+    const run = await engineOf({ engine: 'tfjs', provider: 'cpu', threads: 1 }).load(
+      step,
+      initialState(tinyNet(16), step),
+    );
     await run.run(feedsOf(1, [16], 1, { rate: 0.05 }));
     const held = binding.getNumOfTensors();
     for (let i = 0; i < 20; i++) await run.run(feedsOf(50, [16], i, { rate: 0.05 }));
@@ -35,7 +38,10 @@ describe.skipIf(why)(`the tfjs engine${why ? ` (skipped: ${why})` : ''}`, () => 
   it('frees what a Loop of several batches makes', async () => {
     const { binding } = loadTfjs();
     const step = buildStep(tinyNet(4), { ...options, microBatches: 4 });
-    const run = await tfjsEngine({ threads: 1 }).load(step, initialState(tinyNet(4), step));
+    const run = await engineOf({ engine: 'tfjs', provider: 'cpu', threads: 1 }).load(
+      step,
+      initialState(tinyNet(4), step),
+    );
     const held = binding.getNumOfTensors();
     await run.run(feedsOf(20, [4, 4], 1, { rate: 0.05 }));
     expect(binding.getNumOfTensors()).toBe(held);
@@ -46,7 +52,10 @@ describe.skipIf(why)(`the tfjs engine${why ? ` (skipped: ${why})` : ''}`, () => 
     const step = buildStep(tinyNet(16), options);
     const extra = ['Unheard', 'NonZero'].map((op) => makeNode(op, ['x'], [`${op}/y`], {}, { name: op }));
     const graph = { ...step.graph, nodes: [...extra, ...step.graph.nodes] };
-    const loading = tfjsEngine({ threads: 1 }).load({ ...step, graph }, initialState(tinyNet(16), step));
+    const loading = engineOf({ engine: 'tfjs', provider: 'cpu', threads: 1 }).load(
+      { ...step, graph },
+      initialState(tinyNet(16), step),
+    );
     await expect(loading).rejects.toMatchObject({
       code: 'PROVIDER_UNAVAILABLE',
       message: 'the tfjs engine lacks Unheard, NonZero',

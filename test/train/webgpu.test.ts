@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loopEngine } from '../../src/train/loop.js';
-import { residentEngine } from '../../src/train/resident.js';
+import { engineOf } from '../../src/train/engines.js';
 import { buildStep, initialState, type StepOptions } from '../../src/train/step.js';
 import { worst } from './evaluate.js';
 import { feedsOf, tinyNet } from './net.js';
@@ -35,9 +34,9 @@ describe('training on webgpu', () => {
     };
     const step = buildStep(graph, options);
     const feeds = feedsOf(10, [16], 1, { rate: 0.05, lambda: 0.01 });
-    const cpu = await loopEngine({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
+    const cpu = await engineOf({ provider: 'cpu', threads: 1 }).load(step, initialState(graph, step));
     const expected = await cpu.run(feeds);
-    const gpu = await residentEngine({ provider: 'webgpu', threads: 1 }).load(step, initialState(graph, step));
+    const gpu = await engineOf({ provider: 'webgpu', threads: 1 }).load(step, initialState(graph, step));
     const actual = await gpu.run(feeds);
     expect(worst(actual.loss, expected.loss).error).toBeLessThan(1e-3);
     const [a, b] = [await cpu.state(), await gpu.state()];
