@@ -1,6 +1,6 @@
 import { absent, NOT_BUILT } from '../runtime/absent.js';
 import { type ConcreteProvider, type Provider, shortened, unavailable } from '../runtime/providers.js';
-import { productRate } from './productRate.js';
+import { productRate, productSizes } from './productRate.js';
 import type { Patience } from './remote.js';
 import { selfTest } from './selfTest.js';
 
@@ -30,27 +30,34 @@ export async function chooseProvider(wanted: Provider, threads: number): Promise
     throw unavailable(wanted, why);
   }
   const refused: { provider: ConcreteProvider; why: string }[] = [];
-  let cpu: number | undefined;
   for (const provider of CANDIDATES) {
     let why = absent(provider);
     // What this system's onnxruntime does not have at all is nothing to speak of.
     if (why === NOT_BUILT) continue;
-    if (why === undefined) {
-      cpu ??= await productRate('cpu', threads);
-      why = (await tooSlow(provider, threads, cpu)) ?? (await selfTest(provider, PATIENCE));
-    }
+    why ??= (await tooSlow(provider, threads)) ?? (await selfTest(provider, PATIENCE));
     if (why === undefined) return { provider, refused };
     refused.push({ provider, why: shortened(why) });
   }
   return { provider: 'cpu', refused };
 }
 
-async function tooSlow(provider: ConcreteProvider, threads: number, cpu: number): Promise<string | undefined> {
+/** A device that takes this many times as long for small matrices is one in software. */
+const HOPELESS = 20;
+
+async function tooSlow(provider: ConcreteProvider, threads: number): Promise<string | undefined> {
   try {
-    const rate = await productRate(provider, threads, PATIENCE);
-    if (rate > cpu) return undefined;
-    const [here, there] = [cpu, rate].map((r) => Math.round(r / 1e9));
-    return `slower than the processor: ${there} against ${here} GFLOP/s`;
+    for (const [size, factor] of [
+      [productSizes.small, HOPELESS],
+      [productSizes.whole, 1],
+    ]) {
+      const [here, there] = [
+        await productRate('cpu', threads, size),
+        await productRate(provider, threads, size, PATIENCE),
+      ].map((rate) => rate / 1e9);
+      if (there * factor < here)
+        return `slower than the processor: ${there.toPrecision(2)} against ${here.toPrecision(2)} GFLOP/s`;
+    }
+    return undefined;
   } catch (error) {
     return (error as Error).message;
   }

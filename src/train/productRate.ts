@@ -5,37 +5,44 @@ import type { FeedSlot, StateSlot, StepGraph } from './engine.js';
 import { engineOf } from './engines.js';
 import type { Patience } from './remote.js';
 
-const SIZE = 1024;
+/** Rows of the matrices: where rates are told, and for a first look. */
+export const productSizes = { whole: 1024, small: 256 } as const;
 const PRODUCTS = 4;
 const STEPS = 3;
 
 /**
- * @returns floating-point operations per second of float32 matrix products [1024, 1024] that stay on the device
+ * @param size rows and columns
+ * @returns floating-point operations per second of float32 matrix products that stay on the device
  *
  * **Throws** PROVIDER_UNAVAILABLE when the provider does not run them.
  */
-export async function productRate(provider: ConcreteProvider, threads: number, patience?: Patience): Promise<number> {
+export async function productRate(
+  provider: ConcreteProvider,
+  threads: number,
+  size: number,
+  patience?: Patience,
+): Promise<number> {
   const engine = engineOf({ provider, threads }, patience);
-  const step = products();
+  const step = products(size);
   const run = await engine.load(
     step,
-    new Map(step.state.map(({ name }) => [name, filled(name === 'a' ? 1 : 1 / SIZE)])),
+    new Map(step.state.map(({ name }) => [name, filled(size, name === 'a' ? 1 : 1 / size)])),
   );
   try {
     await run.run(feeds(1));
     const began = performance.now();
     await run.run(feeds(STEPS));
     const seconds = (performance.now() - began) / 1000;
-    return (STEPS * PRODUCTS * 2 * SIZE ** 3) / seconds;
+    return (STEPS * PRODUCTS * 2 * size ** 3) / seconds;
   } finally {
     await run.close();
   }
 }
 
 /** a ← a·b·b·b·b: of ones it stays ones, where every element of b is 1/n. */
-function products(): StepGraph {
+function products(size: number): StepGraph {
   const g = new GraphBuilder();
-  const state = ['a', 'b'].map((name): StateSlot => ({ name, next: '', dtype: 'float32', shape: [SIZE, SIZE] }));
+  const state = ['a', 'b'].map((name): StateSlot => ({ name, next: '', dtype: 'float32', shape: [size, size] }));
   const scale: FeedSlot = { name: 'scale', dtype: 'float32', shape: [] };
   const [a, b, factor] = [...state, scale].map(({ name, dtype, shape }): Value => {
     g.reserve(name);
@@ -56,6 +63,6 @@ function feeds(steps: number): Record<string, Tensor> {
   return { scale: float32([steps], new Float32Array(steps).fill(1)) };
 }
 
-function filled(value: number): Tensor {
-  return float32([SIZE, SIZE], new Float32Array(SIZE * SIZE).fill(value));
+function filled(size: number, value: number): Tensor {
+  return float32([size, size], new Float32Array(size * size).fill(value));
 }

@@ -32,6 +32,7 @@ export const cases: readonly Case[] = [
     batch: 16,
     rate: 0.002,
     lambda: 0.03,
+    small: { model: () => mnistConvNet({ init: 'he', widths: [4, 8, 16] }), batch: 4 },
   },
   {
     title: 'the MNIST conv net, in two batches per step, by Adam',
@@ -41,6 +42,7 @@ export const cases: readonly Case[] = [
     lambda: 0.02,
     microBatches: 2,
     optimizer: ADAM,
+    small: { model: () => mnistConvNet({ init: 'he', widths: [4, 8, 16] }), batch: 2 },
   },
   {
     title: 'ResNet-20 with live BatchNormalization',
@@ -48,7 +50,7 @@ export const cases: readonly Case[] = [
     batch: 32,
     rate: 0.0005,
     lambda: 0.2,
-    small: { model: () => resnet({ input: [3, 8, 8] }), batch: 8 },
+    small: { model: () => resnet({ input: [3, 8, 8], widths: [4, 8, 16] }), batch: 8, lambda: 0.8 },
   },
   {
     title: 'a small transformer',
