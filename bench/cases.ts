@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeAtomically } from '../src/onnx/atomic.js';
+import type { EngineName } from '../src/options.js';
 import type { OnEvent } from '../src/report/events.js';
 import { formatSeconds } from '../src/report/format.js';
 import { showProgress } from '../src/report/progress.js';
@@ -34,6 +35,7 @@ export interface CaseContext {
   say(text: string): void;
   /** Steps of training from scratch, where fewer are wanted. */
   readonly steps?: number;
+  readonly engine?: EngineName;
 }
 
 export interface CaseResult {
@@ -67,10 +69,11 @@ export interface CasesOptions {
   readonly seed: number;
   readonly out: string;
   readonly steps?: number;
+  readonly engine?: EngineName;
 }
 
 /** Runs the cases one after the other. @returns the exit code: 1 where a bar was missed */
-export async function runCases({ only, seed, out, steps }: CasesOptions): Promise<number> {
+export async function runCases({ only, seed, out, steps, engine }: CasesOptions): Promise<number> {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   const unknown = only?.filter((name) => !cases.some((c) => c.name === name)) ?? [];
   if (unknown.length > 0) {
@@ -95,6 +98,7 @@ export async function runCases({ only, seed, out, steps }: CasesOptions): Promis
       result = await run({
         seed,
         steps,
+        engine,
         shared: (path) => join(root, path),
         out: (file) => resolve(out, file),
         onEvent: progress.onEvent,

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { engineNames } from '../src/options.js';
 import { positiveInteger, seedNumber } from '../cli/values.js';
 import { providers } from '../src/runtime/providers.js';
 import { defaultThreads } from '../src/runtime/threads.js';
@@ -49,6 +50,7 @@ program
   .option('--seed <number>', 'start of all random numbers', seedNumber, 0)
   .option('--out <folder>', 'where models and results go', 'out/cases')
   .option('--steps <number>', 'training steps of the cases that train from scratch, for a quick look', positiveInteger)
+  .addOption(new Option('--engine <name>', 'what trains in mnist-paper').choices(engineNames))
   .action(async (options) => {
     process.exitCode = await runCases(options);
   });

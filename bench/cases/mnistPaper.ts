@@ -17,9 +17,9 @@ export const mnistPaper: Case = {
 
 /** Compresses the paper's net with no option but the data, and holds it to what was promised. */
 export async function compressPaperNet(context: CaseContext, input: string, output: string): Promise<CaseResult> {
-  const { seed, onEvent } = context;
+  const { seed, engine, onEvent } = context;
   const data = context.shared(DATA);
-  const report = await compress({ input, output, data, seed, onEvent });
+  const report = await compress({ input, output, data, seed, engine, onEvent });
   const comparison = await compare({ a: input, b: output, data, seed, onEvent });
   const { before, after } = report;
   const bars = [
