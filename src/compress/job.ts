@@ -20,10 +20,11 @@ import type { NetworkOptions } from '../train/network.js';
 import { requirePrecision } from '../train/precision.js';
 import { chooseRecipe, type Recipe } from '../train/recipe.js';
 import type { SourceOptions } from '../train/source.js';
-import { openTeacher, type Teacher } from '../train/teacher.js';
+import type { Teacher } from '../train/teacher.js';
 import { meaningOf, type OutputMeaning } from '../validate/outputs.js';
 import { type Keeper, openKeeper } from './keeper.js';
 import { choosePlace, type Place } from './place.js';
+import { openPlacedTeacher } from './placedTeacher.js';
 
 type Ran = Pick<TrainingRun, 'engine' | 'provider'>;
 
@@ -143,7 +144,10 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   }
   let opened: Promise<Teacher> | undefined;
   const outputs = matching ? probe.outputs.map((_, k) => k) : [output];
-  const teacher = () => (opened ??= openTeacher(probe, { loss: samples.loss, outputs, provider: 'cpu', threads }));
+  const teacher = () =>
+    (opened ??= openPlacedTeacher(probe, { loss: samples.loss, outputs, threads }, place, () =>
+      inputsOf(samples, probe),
+    ));
   const matched = matching ? await matchedOn(samples, probe, await teacher()) : undefined;
   const at = (share: number) => (timeBudget === undefined ? undefined : started + timeBudget * share * 1000);
   return {
@@ -211,9 +215,14 @@ export async function openJob(options: CompressOptions): Promise<Job> {
 const WEIGHED_ON = 256;
 
 async function matchedOn(samples: Samples, graph: TrainingGraph, teacher: Teacher): Promise<Matched[]> {
-  const { data, indices } = samples.train;
-  const count = Math.max(1, Math.floor(Math.min(WEIGHED_ON, indices.length) / graph.batch)) * graph.batch;
-  const { inputs } = await data.gather(Array.from({ length: count }, (_, i) => indices[i % indices.length]));
-  const results = await teacher.scores(float32Feeds(inputs), count);
-  return matchedOutputs(graph.outputs, results);
+  const batches = Math.max(1, Math.floor(Math.min(WEIGHED_ON, samples.train.indices.length) / graph.batch));
+  const inputs = await inputsOf(samples, graph, batches);
+  return matchedOutputs(graph.outputs, await teacher.scores(inputs, batches * graph.batch));
+}
+
+/** @returns the inputs of the first batches of training samples. */
+async function inputsOf({ train }: Samples, { batch }: TrainingGraph, batches = 1): Promise<Record<string, Tensor>> {
+  const { data, indices } = train;
+  const chosen = Array.from({ length: batches * batch }, (_, i) => indices[i % indices.length]);
+  return float32Feeds((await data.gather(chosen)).inputs);
 }

@@ -1,15 +1,18 @@
 import { emitForward } from '../autodiff/forward.js';
 import { GraphBuilder, TRAINING_OPSET } from '../onnx/builder.js';
-import type { Engine } from '../onnx/engine.js';
+import { type Engine, standardEngine } from '../onnx/engine.js';
 import { makeGraph, makeModel, makeValueInfo } from '../onnx/make.js';
 import type { ModelProto } from '../onnx/proto.js';
 import { tidied } from '../onnx/tidied.js';
+import { encodeModel } from '../onnx/write.js';
 import { specOf } from '../ops/index.js';
 import type { LossName } from '../options.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
-import { openSession } from '../runtime/session.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.js';
+import { openInBackground } from './background.js';
+import { targetOf } from './engines.js';
+import { openHere } from './loads.js';
 import { scoresOf } from './loss.js';
 
 /** A model whose outputs (logits, for a classifier) another one learns to give. */
@@ -30,7 +33,6 @@ export interface TeacherOptions {
   readonly outputs: readonly number[];
   readonly provider: ConcreteProvider;
   readonly threads: number;
-  readonly target?: Engine;
 }
 
 /** Bytes of scores that are kept. */
@@ -38,9 +40,17 @@ const MOST_KEPT = 256e6;
 
 /** Loads the forward pass of a training graph, up to the values that its loss is computed on, as at inference. */
 export async function openTeacher(graph: TrainingGraph, options: TeacherOptions): Promise<Teacher> {
-  const { provider, threads, target } = options;
+  const { provider, threads } = options;
+  // The weights are constants here: for the processor onnxruntime itself knows the best layout.
+  const target = provider === 'cpu' ? standardEngine : await targetOf({ provider });
   const { model, scores } = forwardModel(graph, options, target);
-  const session = await openSession(model, { provider, threads: { intraOp: threads }, spinning: false });
+  const names = scores.map((s) => s.name);
+  const load = {
+    how: 'forward',
+    step: { bytes: encodeModel(model), outputs: names },
+    options: { provider, threads },
+  } as const;
+  const forward = provider === 'cpu' ? await openHere(load, new Map()) : await openInBackground(load, new Map());
   const { batch } = graph;
   const sizes = scores.map((s) => sizeOf(s.shape));
   const bytes = sizes.reduce((sum, n) => sum + (n / batch) * 4, 0);
@@ -52,9 +62,8 @@ export async function openTeacher(graph: TrainingGraph, options: TeacherOptions)
 
   const run = async (inputs: Readonly<Record<string, Tensor>>, at: number): Promise<Float32Array[]> => {
     const feeds = Object.fromEntries(graph.inputs.map(({ name, shape }) => [name, part(inputs[name], at, shape)]));
-    const names = scores.map((s) => s.name);
-    const results = await session.run(feeds, names);
-    return names.map((name) => results[name].data as Float32Array);
+    const results = await forward.run(feeds);
+    return names.map((name) => results[name]);
   };
   return {
     async scores(inputs, samples, known) {
@@ -81,14 +90,14 @@ export async function openTeacher(graph: TrainingGraph, options: TeacherOptions)
       }
       return scores.map(({ shape }, k) => float32([runs * (shape[0] ?? 1), ...shape.slice(1)], data[k]));
     },
-    close: () => session.close(),
+    close: () => forward.close(),
   };
 }
 
 function forwardModel(
   graph: TrainingGraph,
   { loss, outputs }: Pick<TeacherOptions, 'loss' | 'outputs'>,
-  target?: Engine,
+  target: Engine,
 ): { model: ModelProto; scores: readonly { name: string; shape: readonly number[] }[] } {
   const g = new GraphBuilder(target);
   const given = graph.inputs.map(({ name, dtype, shape }) => {
