@@ -110,7 +110,7 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
   const { sparsity } = options;
   const exponent = sparsity?.savingExponent;
   const weights = exponent === undefined ? undefined : strengths(groups.families, graph, exponent, unscaled);
-  const target = await targetOf(options);
+  const target = options.target ?? (await targetOf(options, options.precision));
   const step = buildStep(graph, {
     loss: options.loss,
     output: options.output,

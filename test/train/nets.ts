@@ -50,7 +50,7 @@ export const cases: readonly Case[] = [
     batch: 32,
     rate: 0.0005,
     lambda: 0.2,
-    small: { model: () => resnet({ input: [3, 8, 8], widths: [4, 8, 16] }), batch: 8, lambda: 0.8 },
+    small: { model: () => resnet({ input: [3, 8, 8], widths: [4, 8, 16] }), batch: 8, rate: 0.001, lambda: 0.3 },
   },
   {
     title: 'a small transformer',

@@ -8,9 +8,10 @@ import { trainingGraph } from '../../src/shape/normalise.js';
 import type { TrainingGraph } from '../../src/shape/training-graph.js';
 import { float16ToFloat32, float32ToFloat16 } from '../../src/tensor/half.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
-import type { TrainingRun } from '../../src/train/engine.js';
+import type { StepGraph, TrainingEngine, TrainingRun } from '../../src/train/engine.js';
 import { compileLoop, openLoop } from '../../src/train/loop.js';
 import { GROWTH_STEPS, MOST_SKIPPED, shapelessState } from '../../src/train/lossScale.js';
+import { type NetworkOptions, openNetwork } from '../../src/train/network.js';
 import type { OptimizerOptions } from '../../src/train/optimizer.js';
 import { halfComplaint, requirePrecision } from '../../src/train/precision.js';
 import { engineOf } from '../../src/train/engines.js';
@@ -401,6 +402,43 @@ describe('--precision fp16', () => {
     await expect(requirePrecision('fp16', { engine: 'onnxruntime', provider: missing })).rejects.toMatchObject({
       code: 'PROVIDER_UNAVAILABLE',
     });
+  });
+});
+
+describe('a network', () => {
+  const slots = async (options: Partial<NetworkOptions>) => {
+    const file = { path: '', folder: '.', bytes: new Uint8Array(), model: mnistConvNet({ widths: [2, 2, 4] }) };
+    let built: StepGraph | undefined;
+    const loader: TrainingEngine = {
+      async load(step) {
+        built = step;
+        throw new Error('not loaded');
+      },
+    };
+    const optimizer = { name: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 } as const;
+    const rest = {
+      loss: 'cross-entropy',
+      output: 0,
+      batch: 2,
+      microBatches: 1,
+      batchNorm: 'frozen',
+      optimizer,
+    } as const;
+    const opening = openNetwork(file, await analyse(file), {
+      ...rest,
+      provider: 'cpu',
+      threads: 1,
+      loader,
+      ...options,
+    });
+    await expect(opening).rejects.toThrow('not loaded');
+    return built!.state.map((s) => s.name);
+  };
+
+  it('is compiled in the precision that it is opened with', async () => {
+    expect(await slots({ provider: 'cuda', precision: 'fp16' })).toContain('loss-scale');
+    expect(await slots({ target: emulatedHalf })).toContain('loss-scale');
+    expect(await slots({ provider: 'cuda' })).not.toContain('loss-scale');
   });
 });
 
