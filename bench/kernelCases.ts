@@ -69,6 +69,10 @@ const convolutions: readonly Sizes[] = [
   sizes(16, 3, 64, 224, 7, { stride: 2 }),
   sizes(16, 64, 64, 56, 3),
   sizes(16, 256, 64, 56, 1),
+  sizes(16, 64, 256, 56, 1),
+  sizes(16, 1024, 256, 14, 1),
+  sizes(16, 256, 512, 56, 1, { stride: 2 }),
+  sizes(128, 16, 32, 32, 1, { stride: 2 }),
   sizes(16, 512, 512, 7, 3),
   sizes(16, 64, 64, 56, 3, { group: 64 }),
 ];
