@@ -39,6 +39,7 @@ export const Conv = defineOp({
       attributes: { pads: [1, 1, 1, 1] },
     },
     { title: '1×1', inputs: [[2, 3, 4, 4], [5, 3, 1, 1], null], parameters: [1] },
+    { title: '1×1 over one pixel', inputs: [[3, 4, 1, 1], [5, 4, 1, 1], null], parameters: [1] },
     {
       title: 'stride 2 that does not divide, asymmetric pads',
       inputs: [

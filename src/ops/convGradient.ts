@@ -7,6 +7,7 @@ import { blockedWeightGradient, weightGradientFitsBlocks } from './blockedWeight
 import { im2colWeightGradient } from './im2colWeightGradient.js';
 import { nativeInputGradient, nativeWeightGradient } from './native.js';
 import { padsAt } from './spread.js';
+import { transposedProduct } from './transposedProduct.js';
 import { extent, spatialPads, tapsOf, type Window } from './window.js';
 
 /*
@@ -39,10 +40,10 @@ export type InputGradient = 'flipped' | 'transposed' | 'blocked' | 'native';
 
 /**
  * `taps`: one batched MatMul per kernel position; `products`: one product and sum per position (one channel per group);
- * `im2col`: one MatMul over all positions; `blocked`: one convolution in blocks; `native`: a kernel
- * of the engine.
+ * `im2col`: one MatMul over all positions; `dense`: one over the batch, where an image is one pixel; `blocked`: one
+ * convolution in blocks; `native`: a kernel of the engine.
  */
-export type WeightGradient = 'taps' | 'products' | 'im2col' | 'blocked' | 'native';
+export type WeightGradient = 'dense' | 'taps' | 'products' | 'im2col' | 'blocked' | 'native';
 
 /** Up to this many input channels a product per kernel position is too thin to be fast. */
 const THIN = 4;
@@ -60,13 +61,24 @@ export function chooseInputGradient(problem: ConvProblem, engine: Engine, inBloc
   return problem.window.strides.every((s) => s === 1) ? 'flipped' : 'transposed';
 }
 
+/**
+ * With one kernel position it is a matrix product as it stands, which is faster than any convolution; but out of blocks
+ * that both operands would have to leave it is none where strides don't make them smaller.
+ */
 export function chooseWeightGradient(problem: ConvProblem, engine: Engine, inBlocks: boolean): WeightGradient {
-  if (engine.features.has('native')) return 'native';
-  const worth = inBlocks || sizeOf(problem.window.kernel) > 1;
-  if (worth && engine.features.has('nchwc16') && weightGradientFitsBlocks(problem)) return 'blocked';
   const { inChannels, outChannels, group, window } = problem;
+  const blocks = engine.features.has('nchwc16') && weightGradientFitsBlocks(problem);
+  if (sizeOf(window.kernel) === 1 && group === 1) {
+    const pixel = [...window.input, ...window.output].every((d) => d === 1) && window.before.every((p) => p === 0);
+    if (pixel) return 'dense';
+    const whole = window.strides.every((s) => s === 1);
+    if (whole && blocks && inBlocks) return 'blocked';
+    return whole && engine.features.has('FusedMatMul') ? 'im2col' : 'taps';
+  }
+  if (engine.features.has('native')) return 'native';
+  if (blocks) return 'blocked';
   if (inChannels === 1 && outChannels === 1) return 'products';
-  const thin = group === 1 && inChannels <= THIN && sizeOf(window.kernel) > 1;
+  const thin = group === 1 && inChannels <= THIN;
   return thin && engine.features.has('FusedMatMul') ? 'im2col' : 'taps';
 }
 
@@ -178,6 +190,8 @@ export function weightGradientBy(
       return nativeWeightGradient(g, dy, x, weight.shape, window, group);
     case 'blocked':
       return blockedWeightGradient(g, dy, x, weight.shape, window);
+    case 'dense':
+      return g.reshape(transposedProduct(g, matrixOf(g, dy), matrixOf(g, x)), weight.shape);
     case 'taps':
       return tapsWeightGradient(g, dy, x, weight.shape, window, group);
     case 'im2col':
@@ -254,6 +268,11 @@ function flipKernel(g: GraphBuilder, w: Value): Value {
     [w, all(-1), all(beforeFirst), g.ints(axes), all(-1)],
     [{ dtype: w.dtype, shape: w.shape }],
   )[0];
+}
+
+/** [N, C, 1, …] → [N, C]. */
+function matrixOf(g: GraphBuilder, x: Value): Value {
+  return g.reshape(x, x.shape.slice(0, 2));
 }
 
 /** Channels last, so that the slice of a tap is the right operand of a matrix product as it is. */
