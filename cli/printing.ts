@@ -23,7 +23,7 @@ export function printReport(report: Report): string {
     report.command === 'strip' && printParameters(report),
     report.proof && printProof(report.proof),
     outcomes[run.outcome],
-    `${placeOf(run)}, ${run.threads} threads, seed ${run.seed}, ${formatSeconds(run.seconds)}.`,
+    `${placeOf(run)}, ${run.threads} threads${speedOf(run)}, seed ${run.seed}, ${formatSeconds(run.seconds)}.`,
     output ? `Written: ${output.path}` : 'Nothing was written.',
     report.zeroed?.path && `With its zeros: ${report.zeroed.path}`,
   );
@@ -205,4 +205,8 @@ function lines(...all: readonly (string | false | null | undefined)[]): string {
 function placeOf({ engine, provider, measuredOn = provider }: RunFacts): string {
   const ran = `${engine} on ${provider}`;
   return measuredOn === provider ? ran : `Trained by ${ran}, measured on ${measuredOn}`;
+}
+
+function speedOf({ samplesPerSecond }: RunFacts): string {
+  return samplesPerSecond === undefined ? '' : `, ${digits(samplesPerSecond)} samples/s in training`;
 }

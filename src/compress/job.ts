@@ -6,14 +6,13 @@ import { openToCut } from '../openAnalysis.js';
 import type { CompressOptions } from '../options.js';
 import { checkOutput } from '../output.js';
 import type { CompressEvent } from '../report/events.js';
-import type { Choice } from '../report/schema.js';
+import type { Choice, RunFacts } from '../report/schema.js';
 import { defaultThreads } from '../runtime/threads.js';
 import { openSamples, type Samples, SYNTHETIC } from '../samples.js';
 import type { Analysis } from '../shape/analyse.js';
 import { type TrainingGraph, trainingGraph } from '../shape/normalise.js';
 import { float32Feeds } from '../shape/training-model.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { TrainingRun } from '../train/engine.js';
 import type { Matched } from '../train/loss.js';
 import { matchedOutputs } from '../train/match.js';
 import type { NetworkOptions } from '../train/network.js';
@@ -26,7 +25,7 @@ import { type Keeper, openKeeper } from './keeper.js';
 import { choosePlace, type Place } from './place.js';
 import { openPlacedTeacher } from './placedTeacher.js';
 
-type Ran = Pick<TrainingRun, 'engine' | 'provider'>;
+type Ran = Pick<RunFacts, 'engine' | 'provider' | 'samplesPerSecond'>;
 
 /** All that is settled before training begins. */
 export interface Job {
@@ -52,8 +51,10 @@ export interface Job {
   /** Saves the job where a checkpoint folder was given. */
   readonly keeper?: Keeper;
   tell(event: CompressEvent): void;
-  /** @returns what training steps were executed by. */
+  /** @returns what training steps were executed by, and how fast. */
   ran(): Ran;
+  /** Told how long training steps took. */
+  onSteps(steps: number, seconds: number): void;
   /** @returns the input model as the teacher of what is left of it, loaded once; absent where it can teach nothing. */
   teacher?(): Promise<Teacher>;
   close(): Promise<void>;
@@ -93,6 +94,7 @@ export async function openJob(options: CompressOptions): Promise<Job> {
   const place = await choosePlace(options, threads, { choose, warn });
   await requirePrecision(precision, place.now());
   let ran: Ran = place.now();
+  const taken = { steps: 0, seconds: 0 };
   const meaning = meaningOf(file.model);
 
   tell({ type: 'phase', phase: 'measure', message: `reading ${options.data}` });
@@ -172,12 +174,21 @@ export async function openJob(options: CompressOptions): Promise<Job> {
       keep,
       threads,
       precision,
-      onRun: (run) => {
-        ran = { engine: run.engine, provider: run.provider };
+      onRun({ engine, provider }) {
+        if (engine !== ran.engine || provider !== ran.provider) Object.assign(taken, { steps: 0, seconds: 0 });
+        ran = { engine, provider };
       },
     },
     place,
-    ran: () => ran,
+    ran() {
+      const { steps, seconds } = taken;
+      const samples = steps * recipe.batch * recipe.microBatches;
+      return { ...ran, ...(seconds > 0 && { samplesPerSecond: samples / seconds }) };
+    },
+    onSteps(steps, seconds) {
+      taken.steps += steps;
+      taken.seconds += seconds;
+    },
     sourceOptions: {
       samples: samples.train.data,
       indices: samples.train.indices,

@@ -87,6 +87,7 @@ export async function recover(job: Job, recovery: Recovery): Promise<Recovered> 
             models: { current: stripped, best: best.file, ...modelsOf(earlier) },
           });
         },
+        onSteps: job.onSteps,
         onProgress: (p) => job.tell({ type: 'progress', phase: 'recover', ...toldOf(job, p) }),
         async onEpoch(epoch) {
           if (epoch >= plan.epochs * JUDGED_FROM) await judgeNow();

@@ -88,6 +88,7 @@ export async function sparsify(
         {
           signal: options.signal,
           deadline: job.deadlines.sparsify,
+          onSteps: job.onSteps,
           onProgress(p) {
             alive = p.alive ?? units;
             job.tell({ type: 'progress', phase: 'sparsify', ...toldOf(job, p), unitsAlive: alive, unitsTotal: units });

@@ -34,6 +34,8 @@ export interface RunFacts {
   readonly provider: string;
   /** Where accuracy, drift and latency were measured, if not there. */
   readonly measuredOn?: string;
+  /** Speed of training steps in the engine; absent where nothing was trained. */
+  readonly samplesPerSecond?: number;
   readonly threads: number;
   readonly seed: number;
   readonly seconds: number;

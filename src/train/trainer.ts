@@ -43,6 +43,8 @@ export interface TrainHooks {
   /** Time (performance.now) at which training has to stop. */
   readonly deadline?: number;
   onProgress?(progress: TrainProgress): void;
+  /** Told how long steps took in the engine; the first run is left out, in which kernels are compiled. */
+  onSteps?(steps: number, seconds: number): void;
   /** Called after every window, when `position` is a state that can be continued from. */
   onWindow?(position: TrainPosition): Promise<void> | void;
   /** Called after every epoch; answering false ends the phase there. */
@@ -121,6 +123,7 @@ export async function train(
     const before = performance.now();
     const all = await run.run(feeds);
     const seconds = (performance.now() - before) / 1000;
+    if (done > from.step) hooks.onSteps?.(count, seconds);
     skipped = checked(all, skipped, (at) => done + at, plan);
     const metrics = takenOf(all);
     const taken = metrics.loss.length;

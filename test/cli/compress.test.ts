@@ -20,7 +20,14 @@ it('compresses a model, reports it, and compare agrees with the report', async (
     expect(report).toMatchObject({
       schemaVersion: 1,
       command: 'compress',
-      run: { engine: 'onnxruntime', provider: 'cpu', threads: 1, seed: 3, outcome: 'completed' },
+      run: {
+        engine: 'onnxruntime',
+        provider: 'cpu',
+        threads: 1,
+        seed: 3,
+        outcome: 'completed',
+        samplesPerSecond: expect.any(Number),
+      },
       data: { format: 'idx', trainSamples: 270, valSamples: 30, testSamples: 60, classes: 10 },
       preprocessing: { scale: 1 / 255 },
       before: { metric: { name: 'accuracy', on: 'test', samples: 60 }, drift: null },
