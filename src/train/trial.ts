@@ -141,7 +141,7 @@ export function stateApart(
     const [change, values] = [changes.get(name)!, numbersOf(after)];
     const error = rootMeanSquare(numbersOf(actual.get(name)!), values);
     if (!(error <= tolerance.change * change + tolerance.noise * greatest + ROUNDING * rootMeanSquare(values))) {
-      const share = ((100 * error) / Math.max(change, Number.MIN_VALUE)).toPrecision(2);
+      const share = ((100 * error) / Math.max(change, Number.MIN_VALUE)).toFixed(0);
       return `what it makes of ${name} is off by ${share} % of the change`;
     }
   }
