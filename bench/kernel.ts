@@ -9,7 +9,8 @@ import { openSession } from '../src/runtime/session.js';
 import { bool, float32, int64, sizeOf, type Tensor } from '../src/tensor/tensor.js';
 import type { StepGraph } from '../src/train/engine.js';
 import { compileTfjs, openTfjs } from '../src/train/tfjs/run.js';
-import { loops, type Place } from './place.js';
+import { loops } from '../src/train/engines.js';
+import type { Place } from './place.js';
 
 /** A piece of a step graph, to be timed by itself on operands that lie where the engine computes. */
 export interface Kernel {
@@ -45,7 +46,7 @@ const MOST_RUNS = 1000;
 /** Loads a kernel, runs it once, and finds out how many runs a round takes. */
 export async function openKernel(kernel: Kernel, place: Place): Promise<TimedKernel> {
   const built = build(kernel);
-  const open = place.engine === 'tfjs' ? openOnTfjs : loops(place) ? openInLoop : openOnDevice;
+  const open = place.engine === 'tfjs' ? openOnTfjs : loops(place.provider) ? openInLoop : openOnDevice;
   const { runs, close } = await open(built, place);
   const timed = async (times: number) => {
     const started = performance.now();

@@ -1,11 +1,11 @@
-import { type ConcreteProvider, requireProvider } from '../src/runtime/providers.js';
+import { requireProvider } from '../src/runtime/providers.js';
 import { loadsOn } from '../src/runtime/session.js';
 import { loadTfjs } from '../src/runtime/tfjs.js';
 import type { TrainingEngine } from '../src/train/engine.js';
-import { loadOf } from '../src/train/engines.js';
+import { type EnginePlace, loadOf } from '../src/train/engines.js';
 import { openHere } from '../src/train/loads.js';
 
-export type EngineName = 'onnxruntime' | 'tfjs';
+export type EngineName = Place['engine'];
 
 /** `small`: batches and sizes for processors and software adapters, which finish in minutes. */
 export const scales = ['full', 'small'] as const;
@@ -13,12 +13,7 @@ export const scales = ['full', 'small'] as const;
 export type Scale = (typeof scales)[number];
 
 /** What measurements run on. */
-export interface Place {
-  readonly engine: EngineName;
-  /** Of onnxruntime; tfjs finds its device by itself. */
-  readonly provider: ConcreteProvider;
-  readonly threads: number;
-}
+export type Place = Required<EnginePlace>;
 
 /** **Throws** PROVIDER_UNAVAILABLE where it cannot be measured here. @returns its name, as tables have it */
 export async function requirePlace({ engine, provider, threads }: Place): Promise<string> {
@@ -28,11 +23,6 @@ export async function requirePlace({ engine, provider, threads }: Place): Promis
   }
   const { package: name, version, provider: device } = loadTfjs(threads);
   return `${name} ${version}, ${device}`;
-}
-
-/** Providers that run `Loop` where the state lives. */
-export function loops({ engine, provider }: Place): boolean {
-  return engine === 'onnxruntime' && (provider === 'cpu' || provider === 'cuda');
 }
 
 /** Loads steps as the engine does, but into this thread, where its clock sees them. */

@@ -10,7 +10,8 @@ import type { StepGraph } from '../src/train/engine.js';
 import { loopModel } from '../src/train/loop.js';
 import { stepModel } from '../src/train/resident.js';
 import { short } from './netFigures.js';
-import { loops, type Place } from './place.js';
+import { loops } from '../src/train/engines.js';
+import type { Place } from './place.js';
 
 /** What onnxruntime's profile says of one provider. */
 export interface Placement {
@@ -67,7 +68,7 @@ export async function profileStep(
   place: Place,
 ): Promise<Placement[]> {
   const folder = await mkdtemp(join(tmpdir(), 'cges-profile-'));
-  const inLoop = loops(place);
+  const inLoop = place.engine === 'onnxruntime' && loops(place.provider);
   try {
     const session = await InferenceSession.create(encodeModel(inLoop ? loopModel(step) : stepModel(step)), {
       executionProviders: [place.provider],

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { makeGraph, makeModel, makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import { encodeModel } from '../onnx/write.js';
-import type { ConcreteProvider } from '../runtime/providers.js';
+import { type ConcreteProvider, providers as names } from '../runtime/providerNames.js';
 import { float32 } from '../tensor/tensor.js';
 import { ask } from './child.js';
 import type {
@@ -15,9 +15,6 @@ import type {
 } from './diagnosis.js';
 import { exists, type Machine } from './machine.js';
 import { soft } from './soft.js';
-
-/** As in `runtime/providers.ts`, which loads onnxruntime: the doctor must run where that fails. */
-export const providerNames: readonly ConcreteProvider[] = ['cpu', 'webgpu', 'cuda', 'tensorrt', 'dml', 'coreml'];
 
 /** What other probes found, by which a provider's failure is explained. */
 export interface Surroundings {
@@ -51,7 +48,7 @@ export async function probeOnnxruntime(
   if (!said) return { name: NAME, state: 'broken', ...mending(machine, firstLine(why)), providers: [] };
   const { version, folder, backends } = said;
   const providers: ProviderFacts[] = [];
-  for (const name of providerNames) {
+  for (const name of names) {
     const backend = backends.find((b) => b.name === name);
     const rest = { known: backend !== undefined, bundled: backend?.bundled ?? false, software: false };
     const probe = () => probeProvider(machine, { name, ...rest }, { around, seconds, folder });

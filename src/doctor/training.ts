@@ -1,8 +1,5 @@
-import type { ConcreteProvider } from '../runtime/providers.js';
+import { candidates } from '../runtime/providerNames.js';
 import type { OnnxruntimeFacts, TfjsFacts, TrainingFacts } from './diagnosis.js';
-
-/** Providers that reach a GPU, in the order in which they are preferred; TensorRT must be asked for. */
-const ORDER: readonly ConcreteProvider[] = ['cuda', 'webgpu', 'dml', 'coreml'];
 
 /** @returns what would be trained on, by what was found. Whatever the engine, models are judged by onnxruntime. */
 export function chooseTraining({ providers }: OnnxruntimeFacts, tfjs: readonly TfjsFacts[]): TrainingFacts {
@@ -13,7 +10,7 @@ export function chooseTraining({ providers }: OnnxruntimeFacts, tfjs: readonly T
     providers: working.map((p) => p.name),
     engines: ['onnxruntime' as const, ...(tfjs.some((p) => p.state === 'works') ? ['tfjs' as const] : [])],
   };
-  const fast = ORDER.find((name) => working.some((p) => p.name === name && !p.software));
+  const fast = candidates.find((name) => working.some((p) => p.name === name && !p.software));
   if (fast) return { ...cpu, provider: fast, why: 'it reaches a GPU, and a run tests it first', ...rest };
   const gpu = tfjs.find((p) => p.state === 'works' && p.device === 'cuda');
   if (gpu) return { engine: 'tfjs', provider: 'cuda', why: 'only TensorFlow.js reaches a GPU', ...rest };

@@ -2,12 +2,9 @@ import { env, listSupportedBackends } from 'onnxruntime-node';
 import { CgesError } from '../errors.js';
 import { makeGraph, makeModel, makeNode, makeValueInfo } from '../onnx/make.js';
 import type { ModelProto } from '../onnx/proto.js';
+import { type ConcreteProvider, type Provider, providers } from './providerNames.js';
 
-/** Execution providers of onnxruntime that can run a training step. */
-export const providers = ['cpu', 'webgpu', 'cuda', 'tensorrt', 'dml', 'coreml'] as const;
-
-export type ConcreteProvider = (typeof providers)[number];
-export type Provider = 'auto' | ConcreteProvider;
+export { type ConcreteProvider, type Provider, providers };
 
 /** Tries to load a model on a provider; answers why that failed, or undefined. */
 export type Trial = (provider: ConcreteProvider, model: ModelProto) => Promise<string | undefined>;

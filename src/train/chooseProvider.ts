@@ -1,5 +1,6 @@
 import { absent, NOT_BUILT } from '../runtime/absent.js';
-import { type ConcreteProvider, type Provider, shortened, unavailable } from '../runtime/providers.js';
+import { candidates, type ConcreteProvider, type Provider } from '../runtime/providerNames.js';
+import { shortened, unavailable } from '../runtime/providers.js';
 import { productRate, productSizes } from './productRate.js';
 import type { Patience } from './remote.js';
 import { selfTest } from './selfTest.js';
@@ -9,9 +10,6 @@ export interface ChosenProvider {
   readonly provider: ConcreteProvider;
   readonly refused: readonly { readonly provider: ConcreteProvider; readonly why: string }[];
 }
-
-/** What `auto` tries, the fastest first. TensorRT compiles a graph for minutes: only where it is asked for. */
-const CANDIDATES = ['cuda', 'webgpu', 'dml', 'coreml'] as const;
 
 /** A device that is worth anything answers a tiny net within this. */
 const PATIENCE: Patience = { first: 120, again: 60 };
@@ -30,7 +28,7 @@ export async function chooseProvider(wanted: Provider, threads: number): Promise
     throw unavailable(wanted, why);
   }
   const refused: { provider: ConcreteProvider; why: string }[] = [];
-  for (const provider of CANDIDATES) {
+  for (const provider of candidates) {
     let why = absent(provider);
     // What this system's onnxruntime does not have at all is nothing to speak of.
     if (why === NOT_BUILT) continue;

@@ -31,13 +31,18 @@ export async function targetOf(
   return precision === 'fp16' ? halfEngine(device, provider) : device;
 }
 
+/** Whether a provider of onnxruntime runs `Loop` where the state lives. */
+export function loops(provider: ConcreteProvider): provider is 'cpu' | 'cuda' {
+  return provider === 'cpu' || provider === 'cuda';
+}
+
 /**
  * @returns the step as the engine takes it: in a `Loop` for onnxruntime's providers that run it where the state lives, one
  *   step at a time for the others (webgpu), operator by operator for TensorFlow.js
  */
 export function loadOf({ engine, provider, threads }: EnginePlace, step: StepGraph): Load {
   if (engine === 'tfjs') return { how: 'tfjs', step: compileTfjs(step), options: { threads } };
-  if (provider === 'cpu' || provider === 'cuda') {
+  if (loops(provider)) {
     return { how: 'loop', step: compileLoop(step), options: { provider, threads } };
   }
   return { how: 'resident', step: compileResident(step), options: { provider, threads } };

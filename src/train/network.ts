@@ -8,15 +8,13 @@ import type { GroupingName, LossName, PrecisionName, RegularizerName } from '../
 import { relateChannels } from '../prune/channels.js';
 import { sourceOf } from '../prune/strip.js';
 import { type UnitGroups, unitsOf } from '../prune/units.js';
-import type { ConcreteProvider } from '../runtime/providers.js';
 import type { Analysis } from '../shape/analyse.js';
 import { nameMatcher } from '../shape/names.js';
 import { trainingGraph } from '../shape/normalise.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { ChosenEngine } from './chooseEngine.js';
 import type { StepGraph, TrainingEngine, TrainingRun } from './engine.js';
-import { engineOf, targetOf } from './engines.js';
+import { engineOf, type EnginePlace, targetOf } from './engines.js';
 import type { Distillation, Matched } from './loss.js';
 import { shapelessState } from './lossScale.js';
 import type { OptimizerOptions } from './optimizer.js';
@@ -26,7 +24,7 @@ import { buildStep, initialState } from './step.js';
 import { strengths } from './strengths.js';
 import { slotModels, withWeights } from './weights.js';
 
-export interface NetworkOptions {
+export interface NetworkOptions extends EnginePlace {
   readonly loss: LossName;
   /** Index of the training output that the loss is computed on. */
   readonly output: number;
@@ -47,11 +45,6 @@ export interface NetworkOptions {
   readonly freeze?: readonly string[];
   readonly train?: readonly string[];
   readonly keep?: readonly string[];
-  /** What executes the steps (default: onnxruntime). */
-  readonly engine?: ChosenEngine['engine'];
-  /** Of onnxruntime. */
-  readonly provider: ConcreteProvider;
-  readonly threads: number;
   /** With devices; see `openRemote`. */
   readonly patience?: Patience;
   /** Of the products in a step (default: fp32). */
