@@ -59,7 +59,7 @@ export const blockedCpuEngine: Engine = {
 /** Operators that only TensorFlow's kernels compute; see ops/native.ts. */
 export const NATIVE = 'org.tensorflow';
 
-/** TensorFlow.js, which executes the step graph operator by operator. */
+/** TensorFlow.js, which executes the step as a graph of TensorFlow. */
 export const tfjsTarget: Engine = { provider: 'tfjs', features: new Set<Feature>(['native', 'Loop', 'Conv']) };
 
 /**

@@ -38,7 +38,7 @@ export function loops(provider: ConcreteProvider): provider is 'cpu' | 'cuda' {
 
 /**
  * @returns the step as the engine takes it: in a `Loop` for onnxruntime's providers that run it where the state lives, one
- *   step at a time for the others (webgpu), operator by operator for TensorFlow.js
+ *   step at a time for the others (webgpu), as a graph of its own operators for TensorFlow.js
  */
 export function loadOf({ engine, provider, threads }: EnginePlace, step: StepGraph): Load {
   if (engine === 'tfjs') return { how: 'tfjs', step: compileTfjs(step), options: { threads } };

@@ -14,6 +14,7 @@ import { float32, sizeOf, type Tensor } from '../../src/tensor/tensor.js';
 import { Device, elementsOf } from '../../src/train/tfjs/device.js';
 import { kernels } from '../../src/train/tfjs/kernels.js';
 import { planStep } from '../../src/train/tfjs/plan.js';
+import { StepSession } from '../../src/train/tfjs/session.js';
 import { type ExampleNet, feedsOf, modelOf, netOf, normalised, numbers, open, run } from '../ops/exampleNet.js';
 import { tfjsReason } from './tfjs.js';
 
@@ -95,24 +96,24 @@ function byTensorFlow({ g, wanted }: Emitted, feeds: Record<string, Tensor>): { 
     { nodes: g.nodes, initializers: g.initializers, values: g.values },
     { state, feeds: ports, metrics: [] },
   );
-  const held = wanted.map((v, i) => {
-    const { length } = plan.state[i];
-    return device.upload(
-      plan.state[i].map((a) => v.shape[a]),
-      new Float32Array(length === 0 ? 1 : sizeOf(v.shape)),
-    );
+  const held = plan.program.inputs.slice(0, wanted.length).map(({ shape, kind }) => {
+    const Elements = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }[kind];
+    return device.upload(shape, new Elements(sizeOf(shape)));
   });
   const fed = ports.map((p) => device.upload(p.shape, elementsOf(feeds[p.name])));
-  const made = plan.program.run([...held, ...fed]);
+  const session = StepSession.open(device, plan, held);
+  session.run(fed);
+  const made = session.state();
   const results = made.map((id, i) => {
     const order = plan.state[i];
     const back = device.upload([order.length], Int32Array.from(order.map((_, axis) => order.indexOf(axis))));
-    const [row] = device.execute('Transpose', [], [id, back]);
+    const [row] = device.execute('Transpose', {}, [id, back]);
     const data = Array.from(device.download(row));
     for (const each of [back, row]) device.free(each);
     return data;
   });
-  for (const id of [...held, ...fed, ...made, ...plan.constants]) device.free(id);
+  for (const id of [...held, ...fed, ...made]) device.free(id);
+  session.close();
   return { results, left: device.tensors() - before };
 }
 

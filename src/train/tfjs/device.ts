@@ -4,16 +4,29 @@ import type { Tensor } from '../../tensor/tensor.js';
 /** Element types on the device: TensorFlow.js knows no int64, whole numbers are held as int32. */
 export type Kind = 'float32' | 'int32' | 'bool';
 
-/** Numbers of TensorFlow's element types. */
-const codes: Readonly<Record<Kind, number>> = { float32: 1, int32: 3, bool: 10 };
+/** Element types of TensorFlow: those of values, and lists of tensors. */
+export type TypeName = Kind | 'variant';
+
+/** Their numbers. */
+export const typeCodes: Readonly<Record<TypeName, number>> = { float32: 1, int32: 3, bool: 10, variant: 21 };
+
+/** What graphs on disk are marked with, to be loaded. */
+export const SAVED_MODEL_TAG = 'serve';
 
 /** Numbers of TensorFlow's attribute types. */
 const attributeTypes = { string: 0, int: 1, float: 2, bool: 3, type: 4 } as const;
 
 /** Attributes of a TensorFlow operator; plain numbers are integers. */
 export type OpAttributes = Readonly<
-  Record<string, string | boolean | number | readonly number[] | { readonly float: number } | { readonly type: Kind }>
+  Record<
+    string,
+    string | boolean | number | readonly number[] | { readonly float: number } | { readonly type: TypeName }
+  >
 >;
+
+export function isList(value: OpAttributes[string]): value is readonly number[] {
+  return Array.isArray(value);
+}
 
 export type Elements = Float32Array | Int32Array | Uint8Array;
 
@@ -21,27 +34,33 @@ export type Elements = Float32Array | Int32Array | Uint8Array;
 export class Device {
   constructor(private readonly binding: TfjsBinding) {}
 
-  /** @returns attributes in the form that `execute` takes, to be made once. */
-  attributes(of: OpAttributes): readonly object[] {
-    return Object.entries(of).map(([name, value]) => {
-      if (typeof value === 'string') return { name, type: attributeTypes.string, value };
-      if (typeof value === 'boolean') return { name, type: attributeTypes.bool, value };
-      if (typeof value === 'number' || Array.isArray(value)) return { name, type: attributeTypes.int, value };
-      if ('float' in value) return { name, type: attributeTypes.float, value: value.float };
-      if ('type' in value) return { name, type: attributeTypes.type, value: codes[value.type] };
-      throw new TypeError(`attribute ${name} has a value of no known kind`);
-    });
+  execute(op: string, attributes: OpAttributes, inputs: readonly number[], outputs = 1): number[] {
+    return this.binding.executeOp(op, attributesOf(attributes), inputs, outputs).map(({ id }) => id);
   }
 
-  execute(op: string, attributes: readonly object[], inputs: readonly number[], outputs = 1): number[] {
-    const made = this.binding.executeOp(op, attributes, inputs, outputs);
-    return outputs === 1 ? [made[0].id] : made.map(({ id }) => id);
+  /** @returns the number of a session that runs the graph in `folder`. */
+  openSession(folder: string): number {
+    return this.binding.loadSavedModel(folder, SAVED_MODEL_TAG);
+  }
+
+  /**
+   * @param names of what is fed, `node` or `node:output`
+   * @param fed handles, which stay the caller's
+   * @returns handles of what is fetched
+   */
+  runSession(session: number, names: readonly string[], fed: readonly number[], fetched: readonly string[]): number[] {
+    const list = (refs: readonly string[]): string => refs.map((r) => (r.includes(':') ? r : `${r}:0`)).join();
+    return this.binding.runSavedModel(session, fed, list(names), list(fetched)).map(({ id }) => id);
+  }
+
+  closeSession(session: number): void {
+    this.binding.deleteSavedModel(session);
   }
 
   /** The elements may be shared with the tensor: they must not change while it lives. */
   upload(shape: readonly number[], data: Elements): number {
     const kind: Kind = data instanceof Float32Array ? 'float32' : data instanceof Int32Array ? 'int32' : 'bool';
-    return this.binding.createTensor(shape, codes[kind], data);
+    return this.binding.createTensor(shape, typeCodes[kind], data);
   }
 
   download(id: number): Elements {
@@ -56,6 +75,16 @@ export class Device {
   tensors(): number {
     return this.binding.getNumOfTensors();
   }
+}
+
+function attributesOf(of: OpAttributes): object[] {
+  return Object.entries(of).map(([name, value]) => {
+    if (typeof value === 'string') return { name, type: attributeTypes.string, value };
+    if (typeof value === 'boolean') return { name, type: attributeTypes.bool, value };
+    if (typeof value === 'number' || isList(value)) return { name, type: attributeTypes.int, value };
+    if ('float' in value) return { name, type: attributeTypes.float, value: value.float };
+    return { name, type: attributeTypes.type, value: typeCodes[value.type] };
+  });
 }
 
 /** @returns how elements of an ONNX type are held on the device; undefined for types that are not. */

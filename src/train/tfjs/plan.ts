@@ -59,7 +59,7 @@ function planPorts(device: Device, graph: Plannable, { state, feeds, metrics }: 
     ...state.map((s, i) => planner.read(s.next, orders[i])),
     ...metrics.map((m) => planner.read(m.value)),
   ];
-  const program = programOf(device, planner.instructions, inputs, outputs);
+  const program = programOf(planner.instructions, inputs, outputs);
   return { program, state: orders, natural, constants: planner.constants };
 }
 
@@ -92,11 +92,11 @@ function giveNothing(planner: Planner, name: string): void {
   }
 }
 
-/** A subgraph, ready to be run by an instruction of the graph around it. */
+/** A subgraph, to be run by an instruction of the graph around it. */
 export interface PlannedBody {
   readonly program: Program;
-  /** What it reads of the graph around it: slots there, handed to the program after its own inputs. */
-  readonly captures: readonly Slot[];
+  /** What it reads of the graph around it, and how that is called in it. */
+  readonly captures: ReadonlyMap<Slot, Slot>;
   /** How its outputs lie. */
   readonly orders: readonly Order[];
 }
@@ -119,9 +119,7 @@ export function planBody(
   if (lacking.length > 0) throw new Lacking(lacking.join(', '));
   const orders = body.output.map((info, i) => wanted[i] ?? planner.order(info.name!));
   const outputs = body.output.map((info, i) => planner.read(info.name!, orders[i]));
-  const [there, here] = [[...planner.captures.keys()], [...planner.captures.values()]];
-  const program = programOf(outer.device, planner.instructions, [...given, ...here], outputs);
-  return { program, captures: there, orders };
+  return { program: programOf(planner.instructions, given, outputs), captures: planner.captures, orders };
 }
 
 function typeOf(info: ValueInfoProto): [[string, ValueType]] | undefined {

@@ -2,7 +2,7 @@ import { type ValueType, sameShape } from '../../onnx/builder.js';
 import { sizeOf, type Tensor } from '../../tensor/tensor.js';
 import { type Device, type Elements, elementsOf, type Kind, kindOf, type OpAttributes } from './device.js';
 import { alike, essence, isPlain, laid, type Order, plain } from './order.js';
-import type { Instruction, Slot } from './program.js';
+import type { Instruction, Operator, Repetition, Slot } from './program.js';
 
 /** An operator, or a form of one, that this engine lacks. */
 export class Lacking extends Error {}
@@ -202,22 +202,30 @@ export class Planner {
     outputs: readonly { readonly shape: readonly number[]; readonly kind: Kind }[],
     attributes: OpAttributes = {},
   ): Slot[] {
-    const list = this.device.attributes(attributes);
-    const run = (ids: readonly number[]): number[] => this.device.execute(op, list, ids, outputs.length);
-    return this.add({ label: op, inputs, outputs: outputs.map((o) => ({ ...o })), run });
+    return this.add({ op, attributes, inputs, outputs: outputs.map((o) => ({ ...o })) });
   }
 
-  /** Adds an instruction, or runs it at once where all that it reads is constant and what it makes is not much larger. */
-  add(instruction: Instruction): Slot[] {
-    const { inputs, outputs, run } = instruction;
+  /** Adds an operator, or runs it at once where all that it reads is constant and what it makes is not much larger. */
+  private add(operator: Operator): Slot[] {
+    const { op, attributes, inputs, outputs } = operator;
     const sum = (slots: readonly Slot[]): number => slots.reduce((n, s) => n + sizeOf(s.shape), 0);
     const fixed = inputs.every((s) => s.constant !== undefined);
     if (fixed && inputs.length > 0 && sum(outputs) <= Math.max(SMALL, sum(inputs))) {
-      const made = run(inputs.map((s) => s.constant!));
+      const made = this.device.execute(
+        op,
+        attributes,
+        inputs.map((s) => s.constant!),
+        outputs.length,
+      );
       return outputs.map((o, i) => this.held(o.shape, o.kind, made[i]));
     }
-    this.instructions.push(instruction);
+    this.instructions.push(operator);
     return [...outputs];
+  }
+
+  repeat(repetition: Repetition): readonly Slot[] {
+    this.instructions.push(repetition);
+    return repetition.outputs;
   }
 
   /** The same elements in another shape; TensorFlow copies none. */
@@ -228,10 +236,8 @@ export class Planner {
     const key = shape.join();
     const known = this.views.get(from)?.get(key);
     if (known) return known;
-    const run = (ids: readonly number[]): number[] => this.device.execute('Reshape', [], ids);
-    const inputs = [from, this.ints(shape)];
     const outputs = [{ shape, kind: slot.kind, viewOf: from }];
-    const [view] = this.add({ label: 'Reshape', inputs, outputs, run });
+    const [view] = this.add({ op: 'Reshape', attributes: {}, inputs: [from, this.ints(shape)], outputs });
     if (!this.views.has(from)) this.views.set(from, new Map());
     this.views.get(from)!.set(key, view);
     return view;

@@ -9,6 +9,7 @@ import { type StepGraph, type StepPorts, stepsOf, type TrainingRun } from '../en
 import { Device, type Elements, elementsOf } from './device.js';
 import { isPlain, laid, type Order } from './order.js';
 import { planStep } from './plan.js';
+import { StepSession } from './session.js';
 
 /** A step as plain data, which can be handed to another thread. */
 export interface CompiledTfjsStep extends StepPorts {
@@ -29,7 +30,7 @@ export function compileTfjs({ graph, state, feeds, metrics }: StepGraph): Compil
 }
 
 /**
- * Runs a step in this thread with TensorFlow's kernels, operator by operator. The state stays on the device.
+ * Runs a step in this thread with TensorFlow's kernels, as one graph. The state stays on the device.
  *
  * **Throws** PROVIDER_UNAVAILABLE where there is no TensorFlow.js, or where it lacks operators of the step.
  */
@@ -42,7 +43,9 @@ export async function openTfjs(
   const device = new Device(binding);
   const { graph } = decodeModel(step.bytes).model;
   const plan = planStep(device, { nodes: graph.node, initializers: graph.initializer, values: step.values }, step);
-  let state = step.state.map((s, i) => turned(device, initial.get(s.name)!, plan.state[i]));
+  const first = step.state.map((s, i) => turned(device, initial.get(s.name)!, plan.state[i]));
+  const session = StepSession.open(device, plan, first);
+  for (const id of first) device.free(id);
   return {
     engine: 'tfjs',
     provider,
@@ -53,10 +56,8 @@ export async function openTfjs(
       const reported: number[][] = [];
       for (let i = 0; i < steps; i++) {
         const fed = rows.map(({ shape, size, data }) => device.upload(shape, data.subarray(i * size, (i + 1) * size)));
-        const results = plan.program.run([...state, ...fed]);
-        for (const id of [...state, ...fed]) device.free(id);
-        state = results.slice(0, state.length);
-        reported.push(results.slice(state.length));
+        reported.push(session.run(fed));
+        for (const id of fed) device.free(id);
       }
       return Object.fromEntries(
         step.metrics.map((m, k) => [
@@ -69,11 +70,11 @@ export async function openTfjs(
       );
     },
     async state() {
-      return new Map(step.state.map((s, i) => [s.name, plainTensor(device, state[i], s, plan.state[i])]));
+      const held = session.state();
+      return new Map(step.state.map((s, i) => [s.name, plainTensor(device, held[i], s, plan.state[i])]));
     },
     async close() {
-      for (const id of [...state, ...plan.constants]) device.free(id);
-      state = [];
+      session.close();
     },
   };
 }
@@ -91,21 +92,21 @@ function turned(device: Device, tensor: Tensor, order: Order): number {
   const id = device.upload(tensor.dims, elementsOf(tensor));
   return isPlain(tensor.dims, order) && laid(tensor.dims, order).join() === tensor.dims.join()
     ? id
-    : transposed(device, id, order, true);
+    : transposed(device, id, order);
 }
 
+/** Reads a value row by row, and frees it. */
 function plainTensor(device: Device, id: number, { dtype, shape }: ValueType, order: Order): Tensor {
   const back = order.map((_, axis) => order.indexOf(axis));
-  const row = transposed(device, id, back, false);
+  const row = transposed(device, id, back);
   const data = device.download(row);
   device.free(row);
   return { dtype, dims: shape, data: dtype === 'int64' ? BigInt64Array.from(data, BigInt) : (data as Float32Array) };
 }
 
-function transposed(device: Device, id: number, perm: Order, frees: boolean): number {
+function transposed(device: Device, id: number, perm: Order): number {
   const places = device.upload([perm.length], Int32Array.from(perm) satisfies Elements);
-  const [made] = device.execute('Transpose', [], [id, places]);
-  device.free(places);
-  if (frees) device.free(id);
+  const [made] = device.execute('Transpose', {}, [id, places]);
+  for (const each of [places, id]) device.free(each);
   return made;
 }

@@ -4,9 +4,9 @@ import { lacks, type Kernel, type Kernels, type PlannedNode } from '../kernel.js
 import { type Order, plain } from '../order.js';
 import { type PlannedBody, planBody } from '../plan.js';
 import type { Planner } from '../planner.js';
-import type { Slot } from '../program.js';
+import type { Repetition, Slot } from '../program.js';
 
-/** Subgraphs are plans of their own, which are run from JavaScript. */
+/** Subgraphs are plans of their own, which are run again and again. */
 
 function bodyOf(node: PlannedNode, attribute: string): GraphProto {
   return bodiesOf(node.proto).find((b) => b.attribute === attribute)!.graph;
@@ -29,12 +29,6 @@ function planCarried(
   return planBody(p, body, inputs, orders.slice(0, from + count));
 }
 
-/** Frees what a run was carrying when it has new values of it. */
-function replace(p: Planner, carried: number[], by: readonly number[], borrowed: boolean): void {
-  if (!borrowed) for (const id of carried) p.device.free(id);
-  carried.splice(0, carried.length, ...by);
-}
-
 function stackedSlots(
   p: Planner,
   names: readonly string[],
@@ -45,14 +39,6 @@ function stackedSlots(
   return { slots, after };
 }
 
-/** All items of all iterations, which are freed. */
-function stack(p: Planner, items: readonly number[], slot: Slot): number {
-  const attributes = p.device.attributes({ N: items.length, T: { type: slot.kind }, axis: 0 });
-  const [made] = p.device.execute('Pack', attributes, items);
-  for (const id of items) p.device.free(id);
-  return made;
-}
-
 /** Source: ONNX Loop, opset 16. */
 const loop: Kernel = (p, node) => {
   const body = bodyOf(node, 'body');
@@ -61,6 +47,7 @@ const loop: Kernel = (p, node) => {
   const [count] = p.numbers(trips)!;
   const first = start === '' ? 1 : (p.known(start)?.[0] ?? 1);
   lacks(first === 0 || !goesOn(body), 'a Loop that ends by a condition');
+  lacks(count < 1, 'a Loop without iterations');
   const none = [plain(0), plain(0)];
   const carried = initial.length;
   const planned = planCarried(p, body, [...none, ...initial.map((n) => plain(p.shape(n).length))], {
@@ -68,31 +55,13 @@ const loop: Kernel = (p, node) => {
     from: 1,
     count: carried,
   });
-  const { program, captures, orders } = planned;
-  const states = initial.map((name, i) => p.read(name, orders[i + 1]));
+  const { program, orders } = planned;
+  const [index, ...inside] = program.inputs;
+  const go = p.constant([], Uint8Array.of(1));
+  const states = [go, ...initial.map((name, i) => p.read(name, orders[i + 1]))];
   const items = node.outputs.slice(carried);
   const stacked = stackedSlots(p, items, orders.slice(carried + 1));
-  const finals = initial.map((name, i) => ({ shape: states[i].shape, kind: p.kind(name) }));
-
-  const run = (ids: readonly number[]): number[] => {
-    const state = ids.slice(0, carried);
-    const outer = ids.slice(carried);
-    const made: number[][] = items.map(() => []);
-    const go = p.device.upload([], Uint8Array.of(1));
-    for (let i = 0; i < count; i++) {
-      const iteration = p.device.upload([], Int32Array.of(i));
-      const [goOn, ...results] = program.run([iteration, go, ...state, ...outer]);
-      p.device.free(goOn);
-      p.device.free(iteration);
-      replace(p, state, results.slice(0, carried), i === 0);
-      results.slice(carried).forEach((id, k) => made[k].push(id));
-    }
-    p.device.free(go);
-    return [...state, ...made.map((list, k) => stack(p, list, stacked.slots[k]))];
-  };
-  lacks(count < 1, 'a Loop without iterations');
-  const outputs = [...finals, ...stacked.slots];
-  const slots = p.add({ label: 'Loop', inputs: [...states, ...captures], outputs, run });
+  const [, ...slots] = repeated(p, planned, { count, index, states, inside, stacked: stacked.slots });
   node.outputs.forEach((name, i) => p.give(name, slots[i], i < carried ? orders[i + 1] : stacked.after[i - carried]));
 };
 
@@ -116,41 +85,54 @@ const scan: Kernel = (p, node) => {
   const [initial, given] = [inputs.slice(0, carried), inputs.slice(carried)];
   const flat = (name: string): Order => plain(p.shape(name).length);
   const items = given.map((name) => plain(p.shape(name).length - 1));
-  const { program, captures, orders } = planCarried(p, body, [...initial.map(flat), ...items], {
-    at: 0,
-    from: 0,
-    count: carried,
-  });
+  const planned = planCarried(p, body, [...initial.map(flat), ...items], { at: 0, from: 0, count: carried });
+  const { program, orders } = planned;
   const states = initial.map((name, i) => p.read(name, orders[i]));
-  const rows = given.map((name) => p.read(name, flat(name)));
-  const length = p.shape(given[0])[0];
+  const rows = given.map((name, i) => ({
+    whole: p.read(name, flat(name)),
+    inside: program.inputs[carried + i],
+    backwards: directions[i] !== 0,
+  }));
+  const [count] = p.shape(given[0]);
+  lacks(count < 1, 'a Scan of nothing');
   const stacked = stackedSlots(p, outputs.slice(carried), orders.slice(carried));
-  const finals = initial.map((name, i) => ({ shape: states[i].shape, kind: p.kind(name) }));
-
-  const run = (ids: readonly number[]): number[] => {
-    const state = ids.slice(0, carried);
-    const apart = rows.map((slot, k) => {
-      const attributes = p.device.attributes({ num: length, T: { type: slot.kind }, axis: 0 });
-      return p.device.execute('Unpack', attributes, [ids[carried + k]], length);
-    });
-    const outer = ids.slice(carried + sequences);
-    const made: number[][] = stacked.slots.map(() => []);
-    for (let i = 0; i < length; i++) {
-      const each = apart.map((list, k) => list[directions[k] ? length - 1 - i : i]);
-      const results = program.run([...state, ...each, ...outer]);
-      replace(p, state, results.slice(0, carried), i === 0);
-      results.slice(carried).forEach((id, k) => (outDirections[k] ? made[k].unshift(id) : made[k].push(id)));
-    }
-    for (const id of apart.flat()) p.device.free(id);
-    return [...state, ...made.map((list, k) => stack(p, list, stacked.slots[k]))];
-  };
-  const slots = p.add({
-    label: 'Scan',
-    inputs: [...states, ...rows, ...captures],
-    outputs: [...finals, ...stacked.slots],
-    run,
+  const slots = repeated(p, planned, {
+    count,
+    states,
+    inside: program.inputs,
+    rows,
+    stacked: stacked.slots,
+    backwards: outDirections,
   });
   outputs.forEach((name, i) => p.give(name, slots[i], i < carried ? orders[i] : stacked.after[i - carried]));
 };
+
+interface Repeated {
+  readonly count: number;
+  readonly index?: Slot;
+  readonly states: readonly Slot[];
+  /** What the states are called in the body, first of all. */
+  readonly inside: readonly Slot[];
+  readonly rows?: Repetition['rows'];
+  readonly stacked: readonly Slot[];
+  /** Of what is stacked: 1 where the last iteration comes first. */
+  readonly backwards?: readonly number[];
+}
+
+/** The body's outputs are the states of the next iteration, then items of what is stacked. */
+function repeated(p: Planner, { program, captures }: PlannedBody, given: Repeated): readonly Slot[] {
+  const { count, index, states, inside, rows = [], stacked, backwards = [] } = given;
+  return p.repeat({
+    count,
+    body: program,
+    index,
+    carried: states.map((initial, i) => ({ initial, inside: inside[i], next: program.outputs[i] })),
+    rows,
+    captures,
+    stacked: stacked.map((_, i) => ({ item: program.outputs[states.length + i], backwards: Boolean(backwards[i]) })),
+    inputs: [...states, ...rows.map((r) => r.whole), ...captures.keys()],
+    outputs: [...states.map(({ shape, kind }) => ({ shape, kind })), ...stacked],
+  });
+}
 
 export const controlKernels: Kernels = { Loop: loop, Scan: scan };
