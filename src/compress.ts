@@ -29,9 +29,10 @@ export async function compress(options: CompressOptions): Promise<Report> {
   }
 }
 
-function withWayOn(error: CgesError, { keeper }: Job): CgesError {
-  const hint = keeper?.saved()
-    ? `the same command goes on from ${keeper.folder}; with --provider cpu it needs no device`
-    : 'nothing had been saved yet: run it again; with --provider cpu it needs no device';
+function withWayOn(error: CgesError, { keeper, place }: Job): CgesError {
+  const again = keeper?.saved()
+    ? `the same command goes on from ${keeper.folder}`
+    : 'nothing had been saved yet: run it again';
+  const hint = `${again}; with ${place.wayHome} it needs no device`;
   return new CgesError(error.code, error.message, { ...error.place, hint, cause: error });
 }

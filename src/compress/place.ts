@@ -1,20 +1,34 @@
 import type { CompressOptions } from '../options.js';
+import { formatMs } from '../report/format.js';
 import type { Choice } from '../report/schema.js';
-import { findTfjs } from '../runtime/tfjs.js';
+import { tfjsIsForGpu } from '../runtime/tfjs.js';
 import { chooseEngine } from '../train/chooseEngine.js';
 import { chooseProvider } from '../train/chooseProvider.js';
 import type { NetworkOptions } from '../train/network.js';
+import type { Speed } from '../train/trial.js';
 
 type Where = Required<Pick<NetworkOptions, 'engine' | 'provider'>>;
 
-/** Where training steps run; a device may have to be left for the cpu, and is never gone back to. */
+/** What every other place is compared with, and what a job falls back to. */
+const HOME: Where = { engine: 'onnxruntime', provider: 'cpu' };
+
+/** Where training steps run; it may have to be left for onnxruntime's cpu, and is never gone back to. */
 export interface Place {
   now(): Where;
+  /** Steps run on onnxruntime's cpu. */
+  readonly isHome: boolean;
+  /** The tfjs engine, or the provider. */
+  readonly name: string;
+  /** Options by which a job trains on onnxruntime's cpu. */
+  readonly wayHome: string;
+  /** The user wants it there, faster or not. */
+  readonly asked: boolean;
   /** It is a device, which may fail. */
   readonly mayBeLost: boolean;
-  /** A step of the job's model has come out on the device as on the cpu. */
+  /** A step of the job's model has come out there as on onnxruntime's cpu. */
   readonly proved: boolean;
-  prove(): void;
+  /** @param speed of a step there and at home, where it was measured: the slower one is left */
+  prove(speed?: Speed): void;
   leave(why: string): void;
 }
 
@@ -24,42 +38,70 @@ interface Told {
   warn(message: string): void;
 }
 
+/** Seconds that are saved must be worth another engine: this share of a step at least. */
+const WORTH = 0.1;
+
 /**
  * Chooses engine and provider as the options say, else the best that passes its self-test.
  *
  * **Throws** PROVIDER_UNAVAILABLE when what was asked for cannot be used.
  */
-export async function choosePlace(options: CompressOptions, threads: number, { choose, warn }: Told): Promise<Place> {
+export async function choosePlace(options: CompressOptions, threads: number, told: Told): Promise<Place> {
   const wanted = options.engine === 'tfjs' ? 'cpu' : (options.provider ?? 'auto');
   const { provider, refused } = await chooseProvider(wanted, threads);
-  const { engine, why, refused: refusedEngine } = chooseEngine(options.engine ?? 'auto', provider);
-  if (why) choose({ what: 'engine', value: engine, why });
-  if (refusedEngine) warn(`training runs on ${engine}: ${refusedEngine}`);
-  if (wanted === 'auto' && engine === 'onnxruntime') {
+  // TensorFlow.js has no halves.
+  const engines = options.precision === 'fp16' && options.engine !== 'tfjs' ? 'onnxruntime' : options.engine;
+  // A provider that is named is one of onnxruntime.
+  const named = options.engine !== 'tfjs' && wanted !== 'auto' ? 'onnxruntime' : engines;
+  const { engine, refused: refusedEngine } = await chooseEngine(named ?? 'auto', provider);
+  if (refusedEngine) told.warn(`training runs on ${engine}: ${refusedEngine}`);
+  const elsewhere = engine === 'tfjs' && tfjsIsForGpu();
+  if (wanted === 'auto' && !elsewhere) {
     const reasons = refused.map((r) => `${r.provider}: ${r.why}`).join('; ');
     const passed = 'faster than the processor at matrix products, and passed the self-test';
     if (provider !== 'cpu' || reasons)
-      choose({ what: 'provider', value: provider, why: provider === 'cpu' ? reasons : passed });
+      told.choose({ what: 'provider', value: provider, why: provider === 'cpu' ? reasons : passed });
   }
-  let now: Where = { engine, provider };
+  return placeOf({ engine, provider }, engine === 'tfjs' ? options.engine === 'tfjs' : wanted !== 'auto', told);
+}
+
+/** @param asked the user wants it there, faster or not */
+export function placeOf(chosen: Where, asked: boolean, { choose, warn }: Told): Place {
+  const byTfjs = chosen.engine === 'tfjs';
+  const name = byTfjs ? 'tfjs' : chosen.provider;
+  let now = chosen;
   let proved = false;
   return {
     now: () => now,
-    mayBeLost: provider !== 'cpu' || (engine === 'tfjs' && reachesGpu()),
+    get isHome() {
+      return now.engine === HOME.engine && now.provider === HOME.provider;
+    },
+    name,
+    wayHome: byTfjs ? '--engine onnxruntime --provider cpu' : '--provider cpu',
+    asked,
+    mayBeLost: byTfjs ? tfjsIsForGpu() : chosen.provider !== 'cpu',
     get proved() {
       return proved;
     },
-    prove() {
+    prove(speed) {
       proved = true;
+      if (!speed) return;
+      const slower = speed.device > speed.cpu * (byTfjs ? 1 - WORTH : 1);
+      if (slower) now = HOME;
+      if (!slower && !byTfjs) return;
+      const [there, here] = [speed.device, speed.cpu].map((seconds) => formatMs(1000 * seconds));
+      const home = byTfjs ? HOME.engine : HOME.provider;
+      choose({
+        what: byTfjs ? 'engine' : 'provider',
+        value: slower ? home : name,
+        why: slower
+          ? `a step of this model takes ${here}, ${there} on ${name}`
+          : `a step of this model takes ${there}, ${here} on ${home}`,
+      });
     },
     leave(reason) {
-      now = { engine, provider: 'cpu' };
-      warn(`training runs on the cpu: ${reason}`);
+      now = HOME;
+      warn(`training runs on ${byTfjs ? "onnxruntime's cpu" : 'the cpu'}: ${reason}`);
     },
   };
-}
-
-function reachesGpu(): boolean {
-  const found = findTfjs();
-  return !('missing' in found) && found.gpu;
 }

@@ -1,5 +1,4 @@
 import { CgesError, hasCode } from '../errors.js';
-import { formatSeconds } from '../report/format.js';
 import type { OnnxFile } from '../onnx/read.js';
 import type { Analysis } from '../shape/analyse.js';
 import { type Network, type NetworkOptions, openNetwork } from '../train/network.js';
@@ -9,10 +8,11 @@ import { type Trial, tryStep } from '../train/trial.js';
 import type { Job } from './job.js';
 
 /**
- * Opens a network where the job trains: on a device only once a step of this very network has come out there as on the
- * cpu. What does not, trains on the cpu from then on, and that is said; so does what is slower, where the choice is ours.
+ * Opens a network where the job trains: on a device, or by TensorFlow.js, only once a step of this very network has come
+ * out there as on onnxruntime's cpu. What does not, trains there from then on, and that is said; so does what is slower,
+ * where the choice is ours.
  *
- * **Throws** PROVIDER_UNAVAILABLE when the provider was asked for and the first network fails there.
+ * **Throws** PROVIDER_UNAVAILABLE when the place was asked for and the first network fails there.
  */
 export async function openPlaced(
   job: Job,
@@ -23,25 +23,18 @@ export async function openPlaced(
 ): Promise<Network> {
   const open = () =>
     openNetwork(file, analysis, { ...job.network, ...precisionOn(job), ...job.place.now(), ...options });
-  const { provider } = job.place.now();
-  if (provider === 'cpu') return open();
-  const asked = (job.options.provider ?? 'auto') !== 'auto';
-  const first = !job.place.proved;
-  const { complaint, speed } = await trialOf(job, file, analysis, options, !asked && first, teacher);
-  if (complaint !== undefined && asked && first) {
+  const { place } = job;
+  if (place.isHome) return open();
+  const first = !place.proved;
+  const { complaint, speed } = await trialOf(job, file, analysis, options, !place.asked && first, teacher);
+  if (complaint === undefined) place.prove(speed);
+  else if (place.asked && first) {
     throw new CgesError(
       'PROVIDER_UNAVAILABLE',
-      `${provider} computes the training step of this model wrongly: ${complaint}`,
-      {
-        hint: 'train on another provider: --provider cpu',
-      },
+      `${place.name} computes the training step of this model wrongly: ${complaint}`,
+      { hint: `train elsewhere: ${place.wayHome}` },
     );
-  }
-  if (complaint !== undefined) job.place.leave(`${provider} computes the training step wrongly: ${complaint}`);
-  else if (speed && speed.device > speed.cpu) {
-    const [there, here] = [speed.device, speed.cpu].map(formatSeconds);
-    job.place.leave(`a step takes ${there} on ${provider}, ${here} on the cpu`);
-  } else job.place.prove();
+  } else place.leave(`${place.name} computes the training step wrongly: ${complaint}`);
   return open();
 }
 
@@ -72,8 +65,7 @@ async function trialOf(
     );
   } catch (error) {
     const lost = hasCode(error, 'PROVIDER_UNAVAILABLE') || hasCode(error, 'DEVICE_LOST');
-    const asked = (job.options.provider ?? 'auto') !== 'auto';
-    if (!lost || (asked && !job.place.proved)) throw error;
+    if (!lost || (job.place.asked && !job.place.proved)) throw error;
     return { complaint: error.message };
   }
 }

@@ -76,6 +76,12 @@ export function findTfjs(packages: readonly TfjsPackage[] = tfjsPackages): Found
   };
 }
 
+/** Whether the package that would be loaded is the one for GPUs. */
+export function tfjsIsForGpu(): boolean {
+  const found = findTfjs();
+  return !('missing' in found) && found.gpu;
+}
+
 function startingPoints(): string[] {
   const given = process.env.CGES_TFJS_DIR;
   return given ? [join(given, 'x.js')] : [join(process.cwd(), 'x.js'), import.meta.url];

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { tfjsIsForGpu } from '../runtime/tfjs.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { TrainingRun } from './engine.js';
 import { type Load, openHere } from './loads.js';
@@ -13,15 +14,20 @@ const PATIENCE: Patience = { first: 600, again: 60 };
  * prepare, progress to show and Ctrl-C to hear. What runs on the processor gets a thread, what runs on a device a
  * process of its own: a driver that fails ends the process it is loaded in. From TypeScript sources (tests) it runs
  * in this thread: Node has no loader for them there.
+ * @param patience what is given some gets a process in any case: a thread cannot be given up
  */
 export async function openInBackground(
   load: Load,
   state: ReadonlyMap<string, Tensor>,
-  patience: Patience = PATIENCE,
+  patience = onDevice(load) ? PATIENCE : undefined,
 ): Promise<TrainingRun> {
   if (import.meta.url.endsWith('.ts')) return openHere(load, state);
-  if (load.how === 'tfjs' || load.options.provider === 'cpu') return openRemote(threadLine(load), load, state);
+  if (!patience) return openRemote(threadLine(load), load, state);
   return openRemote(processLine(), load, state, patience);
+}
+
+function onDevice(load: Load): boolean {
+  return load.how === 'tfjs' ? tfjsIsForGpu() : load.options.provider !== 'cpu';
 }
 
 function threadLine(load: Load): Line {

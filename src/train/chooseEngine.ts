@@ -1,23 +1,26 @@
 import type { EngineName } from '../options.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
-import { findTfjs, loadTfjs, requireTfjs } from '../runtime/tfjs.js';
+import { findTfjs, requireTfjs } from '../runtime/tfjs.js';
+import type { Patience } from './remote.js';
+import { selfTest } from './selfTest.js';
 
 /** What will execute training steps. */
 export interface ChosenEngine {
   readonly engine: Exclude<EngineName, 'auto'>;
-  /** Why `auto` took it, where that is not the usual one. */
-  readonly why?: string;
   /** A better engine that could not be used, and why. */
   readonly refused?: string;
 }
 
+/** TensorFlow takes some seconds to load. */
+const PATIENCE: Patience = { first: 120, again: 60 };
+
 /**
- * Resolves `auto`: onnxruntime, unless TensorFlow.js reaches a GPU and onnxruntime does not. Nothing is loaded but where the
- * package for GPUs is installed.
+ * Resolves `auto`: TensorFlow.js where it is installed, passes the self-test in a process of its own, and onnxruntime
+ * reaches no device; whether it is faster than onnxruntime, a step of the job's model has to show.
  *
  * **Throws** PROVIDER_UNAVAILABLE when `tfjs` is asked for and cannot be used.
  */
-export function chooseEngine(wanted: EngineName, provider: ConcreteProvider): ChosenEngine {
+export async function chooseEngine(wanted: EngineName, provider: ConcreteProvider): Promise<ChosenEngine> {
   if (wanted === 'tfjs') {
     requireTfjs();
     return { engine: 'tfjs' };
@@ -27,11 +30,6 @@ export function chooseEngine(wanted: EngineName, provider: ConcreteProvider): Ch
   if ('missing' in found) {
     return { engine: 'onnxruntime', ...(found.partial && { refused: found.missing }) };
   }
-  if (!found.gpu) return { engine: 'onnxruntime' };
-  try {
-    if (loadTfjs().provider === 'cuda') return { engine: 'tfjs', why: `${found.package} reaches a GPU` };
-    return { engine: 'onnxruntime', refused: `${found.package} finds no GPU` };
-  } catch (error) {
-    return { engine: 'onnxruntime', refused: (error as Error).message };
-  }
+  const why = await selfTest({ engine: 'tfjs', provider }, PATIENCE);
+  return why === undefined ? { engine: 'tfjs' } : { engine: 'onnxruntime', refused: why };
 }

@@ -23,7 +23,7 @@ const PATIENCE: Patience = { first: 120, again: 60 };
 export async function chooseProvider(wanted: Provider, threads: number): Promise<ChosenProvider> {
   if (wanted === 'cpu') return { provider: 'cpu', refused: [] };
   if (wanted !== 'auto') {
-    const why = absent(wanted) ?? (await selfTest(wanted, PATIENCE));
+    const why = absent(wanted) ?? (await selfTest({ provider: wanted }, PATIENCE));
     if (why === undefined) return { provider: wanted, refused: [] };
     throw unavailable(wanted, why);
   }
@@ -32,7 +32,7 @@ export async function chooseProvider(wanted: Provider, threads: number): Promise
     let why = absent(provider);
     // What this system's onnxruntime does not have at all is nothing to speak of.
     if (why === NOT_BUILT) continue;
-    why ??= (await tooSlow(provider, threads)) ?? (await selfTest(provider, PATIENCE));
+    why ??= (await tooSlow(provider, threads)) ?? (await selfTest({ provider }, PATIENCE));
     if (why === undefined) return { provider, refused };
     refused.push({ provider, why: shortened(why) });
   }

@@ -59,8 +59,11 @@ export async function openRemote(
   let where: Where | undefined;
 
   const failure = (why: string, hint?: string): CgesError => {
-    if (longest > 0)
-      return new CgesError('DEVICE_LOST', `${where?.provider} was lost in the middle of training: ${why}`);
+    if (where && longest > 0) {
+      const { engine, provider } = where;
+      const what = engine === 'tfjs' ? `tfjs on ${provider}` : provider;
+      return new CgesError('DEVICE_LOST', `${what} was lost in the middle of training: ${why}`);
+    }
     return new CgesError('PROVIDER_UNAVAILABLE', `the training step does not run: ${why}`, { hint });
   };
   const fail = (why: string) => {

@@ -1,10 +1,10 @@
 import { makeGraph, makeModel, makeNode, makeTensor, makeValueInfo } from '../onnx/make.js';
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/proto.js';
-import type { ConcreteProvider } from '../runtime/providers.js';
 import { analyse } from '../shape/analyse.js';
 import { Random } from '../tensor/random.js';
 import { float32, int64, sizeOf, type Tensor } from '../tensor/tensor.js';
 import type { StepGraph } from './engine.js';
+import type { EnginePlace } from './engines.js';
 import { type Network, type NetworkOptions, openNetwork } from './network.js';
 import type { Patience } from './remote.js';
 import { feedNames } from './step.js';
@@ -20,7 +20,7 @@ const ADAM = { name: 'adam', beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay
  * norms by batch, pools, attention, CGES.
  * @returns what is wrong with the device, or undefined
  */
-export async function selfTest(provider: ConcreteProvider, patience: Patience): Promise<string | undefined> {
+export async function selfTest(place: Omit<EnginePlace, 'threads'>, patience: Patience): Promise<string | undefined> {
   try {
     const file = { path: 'self-test', folder: '.', bytes: new Uint8Array(), model: tinyNet() };
     const analysis = await analyse(file);
@@ -33,13 +33,12 @@ export async function selfTest(provider: ConcreteProvider, patience: Patience): 
       optimizer: ADAM,
       clipNorm: 5,
       sparsity: { regularizer: 'cges', grouping: 'channel', m: 0.2, savingExponent: 0.5, adaptivity: 2 },
-      provider,
+      provider: 'cpu',
       threads: 1,
-      patience,
     };
-    const device = await openNetwork(file, analysis, options);
+    const device = await openNetwork(file, analysis, { ...options, ...place, patience });
     try {
-      const cpu = await openNetwork(file, analysis, { ...options, provider: 'cpu' });
+      const cpu = await openNetwork(file, analysis, options);
       try {
         return lossApart(await lossesOf(device), await lossesOf(cpu));
       } finally {

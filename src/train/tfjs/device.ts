@@ -1,3 +1,4 @@
+import { CgesError } from '../../errors.js';
 import type { TfjsBinding } from '../../runtime/tfjs.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
@@ -38,19 +39,25 @@ export class Device {
     return this.binding.executeOp(op, attributesOf(attributes), inputs, outputs).map(({ id }) => id);
   }
 
-  /** @returns the number of a session that runs the graph in `folder`. */
+  /**
+   * @returns the number of a session that runs the graph in `folder`
+   *
+   * **Throws** PROVIDER_UNAVAILABLE where TensorFlow does not take it.
+   */
   openSession(folder: string): number {
-    return this.binding.loadSavedModel(folder, SAVED_MODEL_TAG);
+    return answered(() => this.binding.loadSavedModel(folder, SAVED_MODEL_TAG));
   }
 
   /**
    * @param names of what is fed, `node` or `node:output`
    * @param fed handles, which stay the caller's
    * @returns handles of what is fetched
+   *
+   * **Throws** PROVIDER_UNAVAILABLE where an operator fails, as for want of memory.
    */
   runSession(session: number, names: readonly string[], fed: readonly number[], fetched: readonly string[]): number[] {
     const list = (refs: readonly string[]): string => refs.map((r) => (r.includes(':') ? r : `${r}:0`)).join();
-    return this.binding.runSavedModel(session, fed, list(names), list(fetched)).map(({ id }) => id);
+    return answered(() => this.binding.runSavedModel(session, fed, list(names), list(fetched))).map(({ id }) => id);
   }
 
   closeSession(session: number): void {
@@ -74,6 +81,18 @@ export class Device {
   /** @returns how many tensors live. */
   tensors(): number {
     return this.binding.getNumOfTensors();
+  }
+}
+
+function answered<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (cause) {
+    const [why] = (cause as Error).message.split('\n');
+    throw new CgesError('PROVIDER_UNAVAILABLE', `TensorFlow does not run the training step: ${why}`, {
+      hint: 'where memory is short, give a smaller --batch; else --engine onnxruntime',
+      cause,
+    });
   }
 }
 
