@@ -66,6 +66,11 @@ const convolutions: readonly Sizes[] = [
   sizes(128, 64, 64, 8, 3),
   sizes(100, 1, 32, 28, 5),
   sizes(100, 32, 64, 14, 5),
+  sizes(100, 6, 8, 14, 5),
+  sizes(128, 6, 6, 32, 3),
+  sizes(128, 11, 13, 16, 3),
+  sizes(128, 12, 24, 32, 3, { stride: 2 }),
+  sizes(128, 25, 25, 8, 3),
   sizes(16, 3, 64, 224, 7, { stride: 2 }),
   sizes(16, 64, 64, 56, 3),
   sizes(16, 256, 64, 56, 1),
@@ -81,7 +86,11 @@ const pools: readonly Sizes[] = [
   sizes(100, 32, 32, 28, 2, { stride: 2 }),
   sizes(16, 64, 64, 112, 3, { stride: 2 }),
   sizes(128, 64, 64, 16, 2, { stride: 2 }),
+  sizes(16, 256, 256, 56, 2, { stride: 2 }),
 ];
+
+/** Means over whole images are pools to some files. */
+const means: readonly Sizes[] = [...pools, sizes(16, 512, 512, 7, 7, { stride: 7 })];
 
 const norms: readonly Sizes[] = [sizes(128, 16, 16, 32, 1), sizes(128, 64, 64, 8, 1), sizes(16, 256, 256, 56, 1)];
 
@@ -114,7 +123,7 @@ export function kernelCases(target: Engine, scale: Scale, batch?: number): Kerne
     ...each(convolutions, inputGradientCase),
     ...each(convolutions, weightGradientCase),
     ...each(pools, maxPoolCase),
-    ...pools.map((s) => averagePoolCase(scaled(s), target)),
+    ...means.map((s) => averagePoolCase(scaled(s), target)),
     ...each(norms, batchNormCase),
   ];
 }

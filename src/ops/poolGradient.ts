@@ -37,7 +37,9 @@ function withGaps(g: GraphBuilder, x: Value, strides: readonly number[]): Value 
 export function spreadWindows(g: GraphBuilder, perWindow: Value, window: Window): Value {
   const { kernel, strides, dilations } = window;
   const sideBySide = kernel.every((k, i) => k === strides[i] && dilations[i] === 1);
-  return spreadWindowsBy(sideBySide ? 'repeated' : 'transposed', g, perWindow, window);
+  // On processors Expand copies by windows, which small ones make slow: ConvTranspose takes a quarter to half of the time.
+  const slow = g.engine.provider === 'cpu' && sizeOf(window.output) > 1;
+  return spreadWindowsBy(sideBySide && !slow ? 'repeated' : 'transposed', g, perWindow, window);
 }
 
 /** `repeated`: by Expand, for windows side by side; `transposed`: a ConvTranspose with a kernel of ones. */
