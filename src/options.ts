@@ -96,7 +96,7 @@ export interface CompressOptions extends CallOptions, RunOptions, DataOptions {
   readonly batch?: number;
   /**
    * What executes training steps; models are judged by onnxruntime in any case. Default `auto`: onnxruntime, or
-   * TensorFlow.js where only that reaches a GPU.
+   * TensorFlow.js where it is installed, no provider of onnxruntime reaches a device, and it takes a step of the model in less time.
    */
   readonly engine?: EngineName;
   /**

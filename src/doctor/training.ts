@@ -14,5 +14,6 @@ export function chooseTraining({ providers }: OnnxruntimeFacts, tfjs: readonly T
   if (fast) return { ...cpu, provider: fast, why: 'it reaches a GPU, and a run tests it first', ...rest };
   const gpu = tfjs.find((p) => p.state === 'works' && p.device === 'cuda');
   if (gpu) return { engine: 'tfjs', provider: 'cuda', why: 'only TensorFlow.js reaches a GPU', ...rest };
-  return { ...cpu, why: 'nothing reaches a GPU', ...rest };
+  const other = rest.engines.includes('tfjs') ? '; a run takes tfjs where a step of its model is faster by it' : '';
+  return { ...cpu, why: `nothing reaches a GPU${other}`, ...rest };
 }
