@@ -91,7 +91,12 @@ function absence(machine: Machine, name: TfjsPackage, nvidia: NvidiaFacts | unde
   if (!isBuiltFor(machine)) return { state: 'useless', what: `is not built for ${machine.platform} ${machine.arch}` };
   const age = isTooNew(machine.node) ? `; it is made for Node up to ${LAST_NODE}` : '';
   const command = `npm install ${elsewhere(machine)}${name}`;
-  return { state: 'missing', what: `not installed, and not needed${age}`, command, note: 'a second engine, taken where it is faster' };
+  return {
+    state: 'missing',
+    what: `not installed, and not needed${age}`,
+    command,
+    note: 'a second engine, taken where it is faster',
+  };
 }
 
 /** Packages are looked for in one folder only where this is set. */
