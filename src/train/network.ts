@@ -12,7 +12,8 @@ import type { Analysis } from '../shape/analyse.js';
 import { nameMatcher } from '../shape/names.js';
 import { trainingGraph } from '../shape/normalise.js';
 import type { TrainingGraph } from '../shape/training-graph.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { Random } from '../tensor/random.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
 import type { StepGraph, TrainingEngine, TrainingRun } from './engine.js';
 import { engineOf, type EnginePlace, targetOf } from './engines.js';
 import type { Distillation, Matched } from './loss.js';
@@ -42,6 +43,8 @@ export interface NetworkOptions extends EnginePlace {
   readonly sparsity?: SparsityOptions;
   /** The state to go on from; what it lacks is the model's weights and empty optimizer slots. */
   readonly state?: ReadonlyMap<string, Tensor>;
+  /** Every weight starts off by up to this share of itself. */
+  readonly shaken?: number;
   readonly freeze?: readonly string[];
   readonly train?: readonly string[];
   readonly keep?: readonly string[];
@@ -124,9 +127,10 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
       layers: sparsity.grouping === 'channel' ? layers.map((l) => evened(l, graph)) : layers,
     },
   });
+  const initial = initialState(graph, step, options.state);
   const run = await (options.loader ?? engineOf(options, options.patience)).load(
     step,
-    initialState(graph, step, options.state),
+    options.shaken === undefined ? initial : shaken(initial, graph, options.shaken),
   );
   options.onRun?.(run);
   return {
@@ -140,6 +144,18 @@ export async function openNetwork(file: OnnxFile, analysis: Analysis, options: N
     slots: async () => slotModels(file, graph, await run.state(), options.optimizer),
     close: () => run.close(),
   };
+}
+
+/** @returns a state whose weights are off, the same whenever it is asked for; what is zero stays so. */
+function shaken(state: ReadonlyMap<string, Tensor>, { parameters }: TrainingGraph, share: number): Map<string, Tensor> {
+  const random = Random.stream(4, 1);
+  return new Map(
+    [...state].map(([name, tensor]) => {
+      if (!parameters.has(name)) return [name, tensor];
+      const data = (tensor.data as Float32Array).map((v) => v * (1 + share * (2 * random.uniform() - 1)));
+      return [name, float32(tensor.dims, data)];
+    }),
+  );
 }
 
 /** @returns the weights that mix channels, in the order of the layers, with the axis of their outputs. */
