@@ -59,6 +59,7 @@ export interface Samples {
 
 /** Opens data for a model: its own validation and test parts where it has them, else a seeded tenth for validation. */
 export async function openSamples(file: OnnxFile, analysis: Analysis, options: SamplesOptions): Promise<Samples> {
+  requireSampleAxes(analysis);
   if (options.data === SYNTHETIC) return syntheticSamples(file, analysis, options);
   const { seed = 0, warn = () => {}, choose = () => {} } = options;
   const inputs = modelInputs(analysis);
@@ -212,6 +213,19 @@ function unmeasured(train: Dataset, options: SamplesOptions): Preprocessing {
     'the samples are taken as they are: without labels it cannot be measured whether the model wants them so. If it does not, say how with --mean, --std, --scale',
   );
   return withLayout(asTheyAre, options);
+}
+
+/** **Throws** DATA_SHAPE where a model of a literal batch has an input whose first axis counts something else: a state. */
+function requireSampleAxes({ inputs, batch }: Analysis): void {
+  if (batch.kind !== 'fixed') return;
+  const other = inputs.find(
+    ({ dims, batchAxis }) => batchAxis === undefined && typeof dims[0] === 'number' && dims[0] !== batch.size,
+  );
+  if (!other) return;
+  throw new CgesError('DATA_SHAPE', `the first axis of input '${other.name}' [${other.dims}] does not count samples`, {
+    value: other.name,
+    hint: `the model takes ${batch.size} at a time, and this looks like a state that it is handed from run to run: it can be stripped, not trained`,
+  });
 }
 
 /** @returns the inputs of a model as data sees them: per sample, `null` where a size is open. */

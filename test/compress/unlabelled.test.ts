@@ -152,3 +152,21 @@ it('writes nothing that is no longer like the input model', async () => {
     expect(await errorOf(() => ruined)).toMatchObject({ code: 'VALIDATION_FAILED' });
   });
 });
+
+it('says of a state that it is none of the samples, where a model takes one at a time', async () => {
+  await inFolder(async (folder) => {
+    const model = classifier();
+    const { graph } = model;
+    graph.input.push(makeValueInfo('cache', 'float32', [2, 1, 3]));
+    graph.node.push(makeNode('Relu', ['cache'], ['cache_out'], {}));
+    graph.output.push(makeValueInfo('cache_out', 'float32', [2, 1, 3]));
+    graph.input[0] = makeValueInfo(graph.input[0].name!, 'float32', [1, 6]);
+    const input = await folder.put('in.onnx', model);
+    const error = await errorOf(() => compress({ ...brief, input, output: folder.of('out.onnx'), data: 'synthetic' }));
+    expect(error).toMatchObject({
+      code: 'DATA_SHAPE',
+      message: "the first axis of input 'cache' [2,1,3] does not count samples",
+      hint: expect.stringContaining('it can be stripped, not trained'),
+    });
+  });
+});
