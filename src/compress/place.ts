@@ -49,11 +49,13 @@ const WORTH = 0.1;
 export async function choosePlace(options: CompressOptions, threads: number, told: Told): Promise<Place> {
   const wanted = options.engine === 'tfjs' ? 'cpu' : (options.provider ?? 'auto');
   const { provider, refused } = await chooseProvider(wanted, threads);
-  // TensorFlow.js has no halves.
-  const engines = options.precision === 'fp16' && options.engine !== 'tfjs' ? 'onnxruntime' : options.engine;
-  // A provider that is named is one of onnxruntime.
-  const named = options.engine !== 'tfjs' && wanted !== 'auto' ? 'onnxruntime' : engines;
-  const { engine, refused: refusedEngine } = await chooseEngine(named ?? 'auto', provider);
+  const { engine: asked = 'auto' } = options;
+  // A provider that is named is one of onnxruntime, and TensorFlow.js has no halves.
+  const settled = wanted !== 'auto' || options.precision === 'fp16';
+  const { engine, refused: refusedEngine } = await chooseEngine(
+    asked === 'auto' && settled ? 'onnxruntime' : asked,
+    provider,
+  );
   if (refusedEngine) told.warn(`training runs on ${engine}: ${refusedEngine}`);
   const elsewhere = engine === 'tfjs' && tfjsIsForGpu();
   if (wanted === 'auto' && !elsewhere) {
@@ -62,7 +64,7 @@ export async function choosePlace(options: CompressOptions, threads: number, tol
     if (provider !== 'cpu' || reasons)
       told.choose({ what: 'provider', value: provider, why: provider === 'cpu' ? reasons : passed });
   }
-  return placeOf({ engine, provider }, engine === 'tfjs' ? options.engine === 'tfjs' : wanted !== 'auto', told);
+  return placeOf({ engine, provider }, engine === 'tfjs' ? asked === 'tfjs' : wanted !== 'auto', told);
 }
 
 /** @param asked the user wants it there, faster or not */

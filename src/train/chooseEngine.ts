@@ -1,7 +1,6 @@
 import type { EngineName } from '../options.js';
 import type { ConcreteProvider } from '../runtime/providers.js';
 import { findTfjs, requireTfjs } from '../runtime/tfjs.js';
-import type { Patience } from './remote.js';
 import { selfTest } from './selfTest.js';
 
 /** What will execute training steps. */
@@ -10,9 +9,6 @@ export interface ChosenEngine {
   /** A better engine that could not be used, and why. */
   readonly refused?: string;
 }
-
-/** TensorFlow takes some seconds to load. */
-const PATIENCE: Patience = { first: 120, again: 60 };
 
 /**
  * Resolves `auto`: TensorFlow.js where it is installed, passes the self-test in a process of its own, and onnxruntime
@@ -30,6 +26,6 @@ export async function chooseEngine(wanted: EngineName, provider: ConcreteProvide
   if ('missing' in found) {
     return { engine: 'onnxruntime', ...(found.partial && { refused: found.missing }) };
   }
-  const why = await selfTest({ engine: 'tfjs', provider }, PATIENCE);
+  const why = await selfTest({ engine: 'tfjs', provider });
   return why === undefined ? { engine: 'tfjs' } : { engine: 'onnxruntime', refused: why };
 }

@@ -2,17 +2,13 @@ import { absent, NOT_BUILT } from '../runtime/absent.js';
 import { candidates, type ConcreteProvider, type Provider } from '../runtime/providerNames.js';
 import { shortened, unavailable } from '../runtime/providers.js';
 import { productRate, productSizes } from './productRate.js';
-import type { Patience } from './remote.js';
-import { selfTest } from './selfTest.js';
+import { selfTest, TEST_PATIENCE } from './selfTest.js';
 
 /** Where training will run, and what was better on paper, with the reason why it was not taken. */
 export interface ChosenProvider {
   readonly provider: ConcreteProvider;
   readonly refused: readonly { readonly provider: ConcreteProvider; readonly why: string }[];
 }
-
-/** A device that is worth anything answers a tiny net within this. */
-const PATIENCE: Patience = { first: 120, again: 60 };
 
 /**
  * Chooses where onnxruntime trains. `auto` takes the first device that multiplies matrices faster than the processor and
@@ -23,7 +19,7 @@ const PATIENCE: Patience = { first: 120, again: 60 };
 export async function chooseProvider(wanted: Provider, threads: number): Promise<ChosenProvider> {
   if (wanted === 'cpu') return { provider: 'cpu', refused: [] };
   if (wanted !== 'auto') {
-    const why = absent(wanted) ?? (await selfTest({ provider: wanted }, PATIENCE));
+    const why = absent(wanted) ?? (await selfTest({ provider: wanted }));
     if (why === undefined) return { provider: wanted, refused: [] };
     throw unavailable(wanted, why);
   }
@@ -32,7 +28,7 @@ export async function chooseProvider(wanted: Provider, threads: number): Promise
     let why = absent(provider);
     // What this system's onnxruntime does not have at all is nothing to speak of.
     if (why === NOT_BUILT) continue;
-    why ??= (await tooSlow(provider, threads)) ?? (await selfTest({ provider }, PATIENCE));
+    why ??= (await tooSlow(provider, threads)) ?? (await selfTest({ provider }));
     if (why === undefined) return { provider, refused };
     refused.push({ provider, why: shortened(why) });
   }
@@ -50,7 +46,7 @@ async function tooSlow(provider: ConcreteProvider, threads: number): Promise<str
     ]) {
       const [here, there] = [
         await productRate('cpu', threads, size),
-        await productRate(provider, threads, size, PATIENCE),
+        await productRate(provider, threads, size, TEST_PATIENCE),
       ].map((rate) => rate / 1e9);
       if (there * factor < here)
         return `slower than the processor: ${there.toPrecision(2)} against ${here.toPrecision(2)} GFLOP/s`;

@@ -10,6 +10,9 @@ import type { Patience } from './remote.js';
 import { feedNames } from './step.js';
 import { lossApart } from './trial.js';
 
+/** A device or library that is worth anything loads and answers a tiny net within this. */
+export const TEST_PATIENCE: Patience = { first: 120, again: 60 };
+
 const BATCH = 8;
 const CLASSES = 5;
 const STEPS = 10;
@@ -20,7 +23,7 @@ const ADAM = { name: 'adam', beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay
  * norms by batch, pools, attention, CGES.
  * @returns what is wrong with the device, or undefined
  */
-export async function selfTest(place: Omit<EnginePlace, 'threads'>, patience: Patience): Promise<string | undefined> {
+export async function selfTest(place: Omit<EnginePlace, 'threads'>): Promise<string | undefined> {
   try {
     const file = { path: 'self-test', folder: '.', bytes: new Uint8Array(), model: tinyNet() };
     const analysis = await analyse(file);
@@ -36,7 +39,7 @@ export async function selfTest(place: Omit<EnginePlace, 'threads'>, patience: Pa
       provider: 'cpu',
       threads: 1,
     };
-    const device = await openNetwork(file, analysis, { ...options, ...place, patience });
+    const device = await openNetwork(file, analysis, { ...options, ...place, patience: TEST_PATIENCE });
     try {
       const cpu = await openNetwork(file, analysis, options);
       try {

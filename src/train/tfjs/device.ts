@@ -31,7 +31,7 @@ export function isList(value: OpAttributes[string]): value is readonly number[] 
 
 export type Elements = Float32Array | Int32Array | Uint8Array;
 
-/** TensorFlow's eager operators over handles of tensors; whoever is given a handle frees it. */
+/** TensorFlow's operators and graphs over handles of tensors; whoever is given a handle frees it. */
 export class Device {
   constructor(private readonly binding: TfjsBinding) {}
 

@@ -183,8 +183,8 @@ function writeRepetition(g: GraphWriter, { count, body, index, ...values }: Repe
     const split = g.node('Switch', [merge, goesOn], { T: { type } });
     return { type, merge, inside: `${split}:1`, exit: g.node('Exit', [split], { T: { type } }) };
   });
-  const [iteration] = around;
-  const [first, states] = [around.slice(1 + carried.length), around.slice(1, 1 + carried.length)];
+  const [iteration, ...rest] = around;
+  const [states, stacks] = [rest.slice(0, carried.length), rest.slice(carried.length)];
 
   const sum = (op: 'AddV2' | 'Sub', a: Ref, b: Ref): Ref => g.node(op, [a, b], { T: { type: 'int32' } });
   let last: Ref | undefined;
@@ -208,14 +208,14 @@ function writeRepetition(g: GraphWriter, { count, body, index, ...values }: Repe
   values.carried.forEach(({ next }, i) => goAround(states[i], scope.ref(next)));
   values.stacked.forEach(({ item, backwards }, i) =>
     goAround(
-      first[i],
-      g.node('TensorListSetItem', [first[i].inside, place(backwards), scope.ref(item)], {
+      stacks[i],
+      g.node('TensorListSetItem', [stacks[i].inside, place(backwards), scope.ref(item)], {
         element_dtype: { type: item.kind },
       }),
     ),
   );
-  const stacks = values.stacked.map(({ item: { kind, shape } }, i) =>
-    g.node('TensorListStack', [first[i].exit, g.ints(shape)], { element_dtype: { type: kind }, num_elements: count }),
+  const wholes = values.stacked.map(({ item: { kind, shape } }, i) =>
+    g.node('TensorListStack', [stacks[i].exit, g.ints(shape)], { element_dtype: { type: kind }, num_elements: count }),
   );
-  return [...states.map((s) => s.exit), ...stacks];
+  return [...states.map((s) => s.exit), ...wholes];
 }
